@@ -1,0 +1,249 @@
+//! Reading artifacts: bytes in, owned facts out.
+//!
+//! A reader answers with facts or a typed error, whatever the bytes are. It
+//! judges nothing, and nothing here depends on the rest of the program.
+
+mod elf;
+mod format;
+mod machine;
+mod source;
+mod version;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+pub use self::elf::Depth;
+pub use self::format::Format;
+pub use self::machine::{Arch, Class, Endian};
+pub use self::source::{Source, kind_of};
+pub use self::version::{AbiVersion, Release, Tag};
+
+/// The longest name read from a file, in bytes. C++ names of 30 KB are real.
+const LONGEST_NAME: u64 = 1 << 20;
+
+/// Why a file could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    Io(io::Error),
+    NotAFile(&'static str),
+    Shrunk {
+        len: u64,
+    },
+    OutOfFile {
+        what: &'static str,
+        offset: u64,
+        len: u64,
+        file_len: u64,
+    },
+    TooLarge {
+        what: &'static str,
+        len: u64,
+        most: u64,
+    },
+    /// The bytes contradict the format.
+    Malformed(String),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::NotAFile(kind) => write!(f, "it is {kind}"),
+            Self::Shrunk { len } => write!(f, "it became shorter than {len} bytes while it was read"),
+            Self::OutOfFile { what, offset, len, file_len } => write!(
+                f,
+                "{what} would be {len} bytes at file offset {offset:#x}, but the file has {file_len} bytes"
+            ),
+            Self::TooLarge { what, len, most } => {
+                write!(f, "{what} has {len} bytes; more than {most} are not read")
+            }
+            Self::Malformed(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// What a file turned out to be.
+#[derive(Debug)]
+pub enum Examined {
+    /// An ELF executable or shared object, with its facts.
+    Elf(Box<Artifact>),
+    /// A format that holds no dynamic needs, or that is not read yet.
+    Other(Format),
+}
+
+/// Reads one file, as deep as asked.
+pub fn examine(path: &Path, depth: Depth) -> Result<Examined, ReadError> {
+    let source = Source::open(path)?;
+    match format::sniff(&source)? {
+        Format::Elf => elf::read(&source, depth),
+        other => Ok(Examined::Other(other)),
+    }
+}
+
+/// What an ELF file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Executable,
+    SharedObject,
+}
+
+/// The C library that a process of this file gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Libc {
+    Glibc,
+    Musl,
+    Android,
+    /// Signs of more than one: an interpreter of one and needs of another.
+    Mixed,
+    /// No sign: a static program, or a library that needs no libc.
+    Unknown,
+}
+
+impl fmt::Display for Libc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Glibc => "glibc",
+            Self::Musl => "musl",
+            Self::Android => "Android's libc",
+            Self::Mixed => "more than one libc",
+            Self::Unknown => "no libc",
+        })
+    }
+}
+
+/// The facts of one ELF file, from its program headers and what `PT_DYNAMIC`
+/// points to (ELF gABI, chapter 5). Text is lossy UTF-8.
+#[derive(Debug, Clone, Serialize)]
+pub struct Artifact {
+    #[serde(flatten)]
+    pub arch: Arch,
+    pub elf_type: &'static str,
+    pub role: Role,
+    /// `EI_OSABI`: 0 is System V, 3 is GNU.
+    pub os_abi: u8,
+    pub abi_version: u8,
+    pub libc: Libc,
+    /// `PT_INTERP`.
+    pub interpreter: Option<String>,
+    /// Whether there is a `PT_DYNAMIC`.
+    pub dynamic: bool,
+    /// `DT_NEEDED`, in the file's order.
+    pub needed: Vec<String>,
+    /// `DT_SONAME`.
+    pub soname: Option<String>,
+    /// `DT_RPATH`, split at the colons. The loader ignores it where there is a
+    /// `DT_RUNPATH`.
+    pub rpath: Vec<String>,
+    /// `DT_RUNPATH`, split at the colons.
+    pub runpath: Vec<String>,
+    /// `DT_VERNEED`.
+    pub version_needs: Vec<VersionNeed>,
+    /// `DT_VERDEF`, without the base definition.
+    pub version_definitions: Vec<String>,
+    /// The dynamic symbols; absent where they were not asked for.
+    pub symbols: Option<Symbols>,
+    /// `DT_RELR`: packed relative relocations.
+    pub relr: bool,
+    /// `DF_1_PIE`.
+    pub pie: bool,
+    /// `DT_BIND_NOW`, `DF_BIND_NOW` or `DF_1_NOW`.
+    pub bind_now: bool,
+    /// `DT_TEXTREL` or `DF_TEXTREL`.
+    pub text_relocations: bool,
+    /// `PT_GNU_STACK`.
+    pub stack: Stack,
+    /// The largest `p_align` of a `PT_LOAD`, in bytes.
+    pub load_alignment: u64,
+    /// `NT_GNU_ABI_TAG`: the oldest Linux kernel.
+    pub abi_tag: Option<String>,
+    /// `GNU_PROPERTY_X86_ISA_1_NEEDED`, its bits.
+    pub x86_isa_needed: Option<u32>,
+    /// `NT_GNU_BUILD_ID`, in hexadecimal.
+    pub build_id: Option<String>,
+    /// `.note.dlopen` (UAPI specification "dlopen metadata"), each a JSON text.
+    pub dlopen: Vec<String>,
+}
+
+impl Artifact {
+    /// Fact 14: static means that no loader takes part, whether the file is
+    /// `ET_EXEC` or a static PIE.
+    pub fn is_static(&self) -> bool {
+        self.role == Role::Executable && self.interpreter.is_none() && self.needed.is_empty()
+    }
+}
+
+/// One node that the file asks of one library: (file, version) is the key.
+#[derive(Debug, Clone, Serialize)]
+pub struct VersionNeed {
+    /// `vn_file`: the needed library.
+    pub file: String,
+    /// `vna_name`: the version node.
+    pub version: String,
+    /// `VER_FLG_WEAK`: the loader only warns where the node is missing.
+    pub weak: bool,
+    /// `vna_other`: the index by which symbols name this need.
+    #[serde(skip)]
+    pub index: u16,
+}
+
+/// What could be learned of the dynamic symbols. Needs never depend on it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "read", content = "of")]
+pub enum Symbols {
+    All(Vec<Symbol>),
+    /// Why they could not be read.
+    Unreadable(String),
+}
+
+impl Symbols {
+    pub fn known(&self) -> &[Symbol] {
+        match self {
+            Self::All(symbols) => symbols,
+            Self::Unreadable(_) => &[],
+        }
+    }
+}
+
+/// One entry of the dynamic symbol table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Symbol {
+    pub name: String,
+    pub binding: Binding,
+    pub kind: &'static str,
+    pub visibility: &'static str,
+    /// Whether the file defines it. A copy-relocated symbol is defined *and*
+    /// carries the version that it was copied by (fact 2).
+    pub defined: bool,
+    /// The version node's name, of a need or a definition.
+    pub version: Option<String>,
+    /// For a needed version, the library it is needed of.
+    pub file: Option<String>,
+    /// A defined version that is not the default one (`@`, not `@@`).
+    pub hidden: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Binding {
+    Local,
+    Global,
+    Weak,
+    Other,
+}
+
+/// What `PT_GNU_STACK` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stack {
+    /// No such header: the kernel's default for the architecture decides.
+    Unsaid,
+    NotExecutable,
+    Executable,
+}

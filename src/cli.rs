@@ -1,0 +1,289 @@
+//! The command line: `clap` is used only here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{check, show};
+use crate::report::MessageFormat;
+use crate::workspace::CargoOptions;
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Task {
+    Check(Box<check::Options>),
+    Show(show::Options),
+}
+
+/// A command line, read.
+#[derive(Debug)]
+pub struct Parsed {
+    pub task: Task,
+    /// `always`, `never`, or nothing.
+    pub color: Option<String>,
+}
+
+/// Help, a version, or an error: text to print.
+#[derive(Debug)]
+pub struct Message {
+    pub text: String,
+    pub is_error: bool,
+}
+
+/// Reads the arguments, the program's own name first.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Message> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    // `cargo compat …` runs `cargo-compat compat …`.
+    if args.get(1).is_some_and(|arg| arg == "compat") {
+        args.remove(1);
+    }
+    let cli = Cli::try_parse_from(args)
+        .map_err(|error| Message { text: error.render().ansi().to_string(), is_error: error.use_stderr() })?;
+    let color = cli.common.color.map(|color| color.name().to_owned());
+    let common = cli.common;
+    let task = match cli.command {
+        Command::Check(args) => Task::Check(Box::new(args.into_options(&common))),
+        Command::Show(args) => {
+            Task::Show(show::Options { files: args.files, format: args.message_format.into() })
+        }
+    };
+    Ok(Parsed { task, color })
+}
+
+/// Guards a release: holds built ELF artifacts against the systems they must
+/// run on
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo compat",
+    bin_name = "cargo compat",
+    version,
+    styles = clap_cargo::style::CLAP_STYLING,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 kept, 1 policy broken, 2 wrong usage or policy, 101 not judged or undecided"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Coloring
+    #[arg(long, global = true, value_name = "WHEN", env = "CARGO_TERM_COLOR", hide_env = true)]
+    color: Option<Color>,
+    /// Do not print cargo's progress, nor the summary when the policy is kept
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say what is run; twice: cargo too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build, then hold the artifacts against compat.toml
+    Check(Box<CheckArgs>),
+    /// Print what a file needs; no policy is asked
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Human,
+    Short,
+    Json,
+}
+
+impl From<Format> for MessageFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Human => Self::Human,
+            Format::Short => Self::Short,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// ELF files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How to print the facts
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+}
+
+const BUILD: &str = "Build options";
+const SELECT: &str = "Target selection";
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// The policy [default: compat.toml beside the workspace's Cargo.toml; with --artifact, in this folder or the nearest above]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Judge these files, or every artifact in these folders, without cargo; `-` reads a list from standard input
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = [
+        "no_build", "build_with", "package", "workspace", "all", "exclude", "lib", "bins", "bin", "examples", "example",
+        "tests", "test", "benches", "bench", "all_targets", "features", "all_features", "no_default_features",
+        "release", "profile", "manifest_path", "target_dir", "jobs", "locked", "offline", "frozen", "config",
+        "unstable", "rest",
+    ])]
+    artifact: Vec<PathBuf>,
+    /// Judge what was built before; a file older than its sources is an error
+    #[arg(long, conflicts_with_all = ["build_with", "rest"])]
+    no_build: bool,
+    /// Build by this command, which must take cargo's flags: "cargo zigbuild"
+    #[arg(long, value_name = "COMMAND")]
+    build_with: Option<String>,
+    /// How to print the result
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+    /// Judge for this target triple (repeatable)
+    #[arg(long, value_name = "TRIPLE", help_heading = BUILD)]
+    target: Vec<String>,
+    /// Build artifacts in release mode, with optimizations
+    #[arg(short, long, help_heading = BUILD, conflicts_with = "profile")]
+    release: bool,
+    /// Build artifacts with the specified profile
+    #[arg(long, value_name = "PROFILE-NAME", help_heading = BUILD)]
+    profile: Option<String>,
+    #[command(flatten, next_help_heading = "Package selection")]
+    workspace: clap_cargo::Workspace,
+    #[command(flatten, next_help_heading = "Feature selection")]
+    features: clap_cargo::Features,
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH", help_heading = "Manifest options")]
+    manifest_path: Option<PathBuf>,
+    /// Build only this package's library
+    #[arg(long, help_heading = SELECT)]
+    lib: bool,
+    /// Build all binaries
+    #[arg(long, help_heading = SELECT)]
+    bins: bool,
+    /// Build only the specified binary
+    #[arg(long, value_name = "NAME", help_heading = SELECT)]
+    bin: Vec<String>,
+    /// Build all examples
+    #[arg(long, help_heading = SELECT)]
+    examples: bool,
+    /// Build only the specified example
+    #[arg(long, value_name = "NAME", help_heading = SELECT)]
+    example: Vec<String>,
+    /// Build all targets that have `test = true` set
+    #[arg(long, help_heading = SELECT)]
+    tests: bool,
+    /// Build only the specified test target
+    #[arg(long, value_name = "NAME", help_heading = SELECT)]
+    test: Vec<String>,
+    /// Build all targets that have `bench = true` set
+    #[arg(long, help_heading = SELECT)]
+    benches: bool,
+    /// Build only the specified bench target
+    #[arg(long, value_name = "NAME", help_heading = SELECT)]
+    bench: Vec<String>,
+    /// Build all targets
+    #[arg(long, help_heading = SELECT)]
+    all_targets: bool,
+    /// Directory for all generated artifacts
+    #[arg(long, value_name = "DIRECTORY", help_heading = BUILD)]
+    target_dir: Option<PathBuf>,
+    /// Number of parallel jobs
+    #[arg(short, long, value_name = "N", help_heading = BUILD)]
+    jobs: Option<String>,
+    /// Assert that `Cargo.lock` will remain unchanged
+    #[arg(long, help_heading = BUILD)]
+    locked: bool,
+    /// Run without accessing the network
+    #[arg(long, help_heading = BUILD)]
+    offline: bool,
+    /// Equivalent to specifying both --locked and --offline
+    #[arg(long, help_heading = BUILD)]
+    frozen: bool,
+    /// Override a configuration value of cargo
+    #[arg(long, value_name = "KEY=VALUE|PATH", help_heading = BUILD)]
+    config: Vec<String>,
+    /// Unstable (nightly-only) flags to cargo
+    #[arg(short = 'Z', value_name = "FLAG", help_heading = BUILD)]
+    unstable: Vec<String>,
+    /// Passed on to `cargo build`
+    #[arg(last = true, value_name = "CARGO ARGS")]
+    rest: Vec<OsString>,
+}
+
+impl CheckArgs {
+    fn into_options(self, common: &Common) -> check::Options {
+        let cargo = CargoOptions {
+            packages: self.workspace.package,
+            workspace: self.workspace.workspace || self.workspace.all,
+            exclude: self.workspace.exclude,
+            lib: self.lib,
+            bins: self.bins,
+            bin: self.bin,
+            examples: self.examples,
+            example: self.example,
+            tests: self.tests,
+            test: self.test,
+            benches: self.benches,
+            bench: self.bench,
+            all_targets: self.all_targets,
+            features: self.features.features,
+            all_features: self.features.all_features,
+            no_default_features: self.features.no_default_features,
+            profile: self.profile.or_else(|| self.release.then(|| "release".to_owned())),
+            targets: self.target,
+            target_dir: self.target_dir,
+            manifest_path: self.manifest_path,
+            jobs: self.jobs,
+            locked: self.locked,
+            offline: self.offline,
+            frozen: self.frozen,
+            config: self.config,
+            unstable: self.unstable,
+            color: common.color.map(|color| color.name().to_owned()),
+            quiet: common.quiet,
+            verbose: common.verbose,
+            rest: self.rest,
+            build_with: self.build_with,
+        };
+        check::Options {
+            cargo,
+            policy: self.policy,
+            artifacts: self.artifact,
+            no_build: self.no_build,
+            format: self.message_format.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,161 @@
+//! Findings: what a lint has to say, typed.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    Allow,
+    Warn,
+    Deny,
+}
+
+impl Level {
+    pub const ALL: [Self; 3] = [Self::Allow, Self::Warn, Self::Deny];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Warn => "warn",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The artifact that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// As the policy may call it.
+    pub name: String,
+    pub path: PathBuf,
+    /// The target triples whose rules were applied; several where the file
+    /// leaves open which it is.
+    pub triples: Vec<String>,
+}
+
+/// The policy's words that forbid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forbids {
+    pub span: Range<usize>,
+    /// What to say there.
+    pub label: String,
+}
+
+/// One thing inside a finding, for machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Item {
+    Version {
+        version: String,
+        file: String,
+        /// `VER_FLG_WEAK`: the loader only warns.
+        weak: bool,
+        /// What carries the version. Empty: only the version table asks for
+        /// it. Absent: the symbols could not be read.
+        symbols: Option<Vec<SymbolUse>>,
+    },
+    Library {
+        name: String,
+    },
+    Interpreter {
+        path: String,
+        expected: Vec<String>,
+    },
+    RunPath {
+        tag: &'static str,
+        path: String,
+    },
+    Source {
+        path: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SymbolUse {
+    pub name: String,
+    pub weak: bool,
+    /// Defined here, by a copy relocation.
+    pub copied: bool,
+}
+
+/// One artifact × lint × cause.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    pub lint: &'static str,
+    pub level: Level,
+    /// Not "bad" but "could not be decided".
+    pub undecided: bool,
+    pub place: Option<Place>,
+    /// The cause, by which exceptions name it.
+    pub subject: Option<String>,
+    pub message: String,
+    pub forbids: Option<Forbids>,
+    pub items: Vec<Item>,
+    pub notes: Vec<String>,
+    /// What to do; what can be pasted stands on lines of its own.
+    pub help: Option<String>,
+}
+
+impl Finding {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            lint: "",
+            level: Level::Deny,
+            undecided: false,
+            place: None,
+            subject: None,
+            message: message.into(),
+            forbids: None,
+            items: Vec::new(),
+            notes: Vec::new(),
+            help: None,
+        }
+    }
+
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    pub fn forbids(mut self, span: &Range<usize>, label: impl Into<String>) -> Self {
+        self.forbids = Some(Forbids { span: span.clone(), label: label.into() });
+        self
+    }
+
+    pub fn item(mut self, item: Item) -> Self {
+        self.items.push(item);
+        self
+    }
+
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// At most a warning, whatever the lint's level: the loader only warns.
+    pub fn at_most_warn(mut self) -> Self {
+        self.level = Level::Warn;
+        self
+    }
+
+    /// Lint, artifact, triples, subject: by this a finding is known again.
+    pub fn key(&self) -> (&'static str, Option<&Place>, Option<&str>) {
+        (self.lint, self.place.as_ref(), self.subject.as_deref())
+    }
+}

@@ -1,0 +1,292 @@
+//! Holds artifacts against the policy: runs the lints, applies exceptions,
+//! keeps count of what was used. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use jiff::civil::Date;
+
+use crate::artifact::{Artifact, Libc, Role};
+use crate::finding::{Finding, Level, Place};
+use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject};
+use crate::policy::{Against, Name, Policy, Problem, Rules, Selector};
+
+const ALLOWANCE_UNUSED: &str = "allowance_unused";
+
+/// One artifact to judge.
+#[derive(Debug)]
+pub struct Input {
+    pub name: Name,
+    pub path: PathBuf,
+    pub reading: Reading,
+    pub role: Option<Role>,
+    pub from_cargo: bool,
+    pub stale: Option<Stale>,
+    /// What it was built for; several where the file leaves it open, none
+    /// where nothing tells.
+    pub triples: Vec<String>,
+}
+
+impl Input {
+    pub fn place(&self) -> Place {
+        Place { name: self.name.shown.clone(), path: self.path.clone(), triples: self.triples.clone() }
+    }
+}
+
+/// What became of one artifact.
+#[derive(Debug)]
+pub struct Judged {
+    /// Lints that had nothing to judge in it.
+    pub not_applicable: Vec<&'static str>,
+    /// Whether a rule of the policy was held against it.
+    pub rule_applied: bool,
+}
+
+#[derive(Debug)]
+pub struct Judgement {
+    /// In the order of the artifacts.
+    pub judged: Vec<Judged>,
+    pub findings: Vec<Finding>,
+    /// Findings that an exception accepts, with its index in the policy.
+    pub accepted: Vec<(Finding, usize)>,
+    /// Whether any rule was held against anything.
+    pub any_rule_applied: bool,
+}
+
+/// What of the policy was used.
+#[derive(Debug, Default)]
+pub struct Usage {
+    pub without_rule: Vec<Place>,
+    pub exceptions_used: BTreeSet<usize>,
+    /// Exceptions whose artifact and target were among those judged.
+    pub exceptions_in_reach: BTreeSet<usize>,
+    /// Allowed libraries by span: pattern, whether one was needed.
+    libraries: BTreeMap<(usize, usize), (String, bool)>,
+    names: Vec<Name>,
+}
+
+impl Usage {
+    pub fn unused_libraries(&self) -> Vec<(Range<usize>, &str)> {
+        let unused = self.libraries.iter().filter(|(_, (_, used))| !used);
+        unused.map(|((start, end), (pattern, _))| (*start..*end, pattern.as_str())).collect()
+    }
+
+    pub fn unmatched_artifacts<'p>(&self, policy: &'p Policy) -> Vec<(Range<usize>, &'p str)> {
+        let sections = policy.scopes.iter().filter_map(|scope| match &scope.selector {
+            Selector::Artifact(pattern) => Some((scope.span.clone(), pattern)),
+            _ => None,
+        });
+        sections
+            .filter(|(_, pattern)| !self.names.iter().any(|name| name.matches(pattern)))
+            .map(|(span, pattern)| (span, pattern.text()))
+            .collect()
+    }
+
+    fn note_libraries(&mut self, facts: &Artifact, rules: &Rules) {
+        for pattern in rules.libraries.iter().flat_map(|list| &list.value) {
+            let used = facts.needed.iter().any(|name| pattern.value.matches(name));
+            let key = (pattern.span.start, pattern.span.end);
+            let entry = self.libraries.entry(key).or_insert_with(|| (pattern.value.text().to_owned(), false));
+            entry.1 |= used;
+        }
+    }
+}
+
+/// Whether the names of symbols would say more about this file: some version
+/// is over its ceiling.
+pub fn wants_symbols(policy: &Policy, name: &Name, triples: &[String], facts: &Artifact) -> bool {
+    each_triple(triples).any(|triple| {
+        policy.rules(triple, name).is_ok_and(|rules| {
+            facts.version_needs.iter().any(|need| matches!(rules.judge(&need.version).1, Against::Above(_)))
+        })
+    })
+}
+
+/// The triples, or once "none".
+fn each_triple(triples: &[String]) -> impl Iterator<Item = Option<&str>> {
+    let none = triples.is_empty().then_some(None);
+    triples.iter().map(|triple| Some(triple.as_str())).chain(none)
+}
+
+/// Judges everything. `Err`: the policy is wrong for these artifacts.
+pub fn judge(policy: &Policy, inputs: &[Input], whole: bool, today: Date) -> Result<Judgement, Vec<Problem>> {
+    let mut usage = Usage::default();
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut judged = Vec::new();
+    let mut found = Vec::new();
+    for input in inputs {
+        usage.names.push(input.name.clone());
+        match judge_one(policy, input, &mut usage) {
+            Ok((one, findings)) => {
+                if !one.rule_applied && matches!(input.reading, Reading::Facts(_)) {
+                    usage.without_rule.push(input.place());
+                }
+                judged.push(one);
+                found.extend(findings.into_iter().map(|finding| (finding, Some(&input.name))));
+            }
+            Err(new) => problems.extend(new),
+        }
+    }
+    if !problems.is_empty() {
+        problems.sort_by_key(|problem| problem.span.start);
+        problems.dedup_by(|a, b| (&a.span, &a.message) == (&b.span, &b.message));
+        return Err(problems);
+    }
+    let any_rule_applied = judged.iter().any(|one| one.rule_applied);
+    let mut findings = Vec::new();
+    let mut accepted = Vec::new();
+    for (mut finding, name) in found {
+        match accept(policy, &mut finding, name, today, &mut usage) {
+            Some(exception) => accepted.push((finding, exception)),
+            None => findings.push(finding),
+        }
+    }
+    // What nothing used is known last.
+    let (last, first): (Vec<&Lint>, Vec<&Lint>) =
+        LINTS.iter().partition(|lint| lint.name == ALLOWANCE_UNUSED);
+    for lint in first.into_iter().chain(last) {
+        let Check::Run(check) = lint.check else { continue };
+        let mut of_run = Vec::new();
+        let run = Run { policy, usage: &usage, today, whole };
+        check(&run, &mut Sink::new(lint, level(policy, lint), None, &mut of_run));
+        for mut finding in of_run {
+            match accept(policy, &mut finding, None, today, &mut usage) {
+                Some(exception) => accepted.push((finding, exception)),
+                None => findings.push(finding),
+            }
+        }
+    }
+    Ok(Judgement { judged, findings, accepted, any_rule_applied })
+}
+
+fn level(policy: &Policy, lint: &Lint) -> Level {
+    policy.lints.get(lint.name).map_or(lint.default, |set| set.value)
+}
+
+fn judge_one(
+    policy: &Policy,
+    input: &Input,
+    usage: &mut Usage,
+) -> Result<(Judged, Vec<Finding>), Vec<Problem>> {
+    let mut merged: Vec<Finding> = Vec::new();
+    let mut applied: BTreeSet<&'static str> = BTreeSet::new();
+    let mut rule_applied = false;
+    for triple in each_triple(&input.triples) {
+        let rules = policy.rules(triple, &input.name)?;
+        if let Reading::Facts(facts) = &input.reading {
+            below_base(&rules, facts, triple)?;
+            usage.note_libraries(facts, &rules);
+        }
+        for (index, exception) in policy.exceptions.iter().enumerate() {
+            let artifact = exception.artifact.as_ref().is_none_or(|pattern| input.name.matches(pattern));
+            let target = exception
+                .target
+                .as_ref()
+                .is_none_or(|target| triple.is_some_and(|triple| target.matches(triple) == Some(true)));
+            if artifact && target {
+                usage.exceptions_in_reach.insert(index);
+            }
+        }
+        let place = Place { triples: triple.map(str::to_owned).into_iter().collect(), ..input.place() };
+        let subject = Subject {
+            name: &input.name,
+            place: &place,
+            reading: &input.reading,
+            role: input.role,
+            from_cargo: input.from_cargo,
+            stale: input.stale.as_ref(),
+            triple,
+            rules: &rules,
+        };
+        let mut findings = Vec::new();
+        for lint in LINTS {
+            let Check::Artifact(check) = lint.check else { continue };
+            let mut sink = Sink::new(lint, level(policy, lint), Some(&place), &mut findings);
+            if check(&subject, &mut sink) == Applies::Yes {
+                applied.insert(lint.name);
+                rule_applied |= lint.enforces_rule;
+            }
+        }
+        merge(&mut merged, findings);
+    }
+    let of_artifact = LINTS.iter().filter(|lint| matches!(lint.check, Check::Artifact(_)));
+    let not_applicable = of_artifact.map(|lint| lint.name).filter(|name| !applied.contains(name)).collect();
+    Ok((Judged { not_applicable, rule_applied }, merged))
+}
+
+/// One finding that holds for several triples is one finding.
+fn merge(merged: &mut Vec<Finding>, findings: Vec<Finding>) {
+    for finding in findings {
+        let same = merged.iter_mut().find(|known| {
+            (known.lint, &known.subject, &known.forbids) == (finding.lint, &finding.subject, &finding.forbids)
+        });
+        match same.map(|known| &mut known.place) {
+            Some(Some(place)) => {
+                place.triples.extend(finding.place.into_iter().flat_map(|place| place.triples));
+            }
+            Some(None) => {}
+            None => merged.push(finding),
+        }
+    }
+}
+
+/// Fact 7: no glibc of this architecture is as old as that, so nothing could
+/// ever keep the rule.
+fn below_base(rules: &Rules, facts: &Artifact, triple: Option<&str>) -> Result<(), Vec<Problem>> {
+    let (Some(ceiling), Some(base)) = (rules.versions.get("GLIBC"), facts.arch.glibc_base()) else {
+        return Ok(());
+    };
+    let musl = facts.libc == Libc::Musl || triple.is_some_and(|triple| triple.contains("musl"));
+    if musl || ceiling.value >= base {
+        return Ok(());
+    }
+    Err(vec![
+        Problem::new(
+            format!("no program for {} can keep to GLIBC_{}", facts.arch, ceiling.value),
+            ceiling.span.clone(),
+        )
+        .label(format!("the oldest version that glibc has on {} is {base}", facts.arch))
+        .help(format!("set at least {base} for this architecture")),
+    ])
+}
+
+/// The exception that accepts a finding. An expired one accepts nothing more,
+/// and the finding says so.
+fn accept(
+    policy: &Policy,
+    finding: &mut Finding,
+    name: Option<&Name>,
+    today: Date,
+    usage: &mut Usage,
+) -> Option<usize> {
+    let mut expired = None;
+    for (index, exception) in policy.exceptions.iter().enumerate() {
+        let place = finding.place.as_ref();
+        let fits = exception.lint == finding.lint
+            && exception.platform.is_none()
+            && exception.subject.as_ref().is_none_or(|subject| finding.subject.as_ref() == Some(subject))
+            && exception.artifact.as_ref().is_none_or(|pattern| match name {
+                Some(name) => name.matches(pattern),
+                None => place.is_some_and(|place| pattern.matches(&place.name)),
+            })
+            && exception.target.as_ref().is_none_or(|target| {
+                place.is_some_and(|place| {
+                    !place.triples.is_empty()
+                        && place.triples.iter().all(|triple| target.matches(triple) == Some(true))
+                })
+            });
+        if !fits {
+            continue;
+        }
+        usage.exceptions_used.insert(index);
+        match &exception.until {
+            Some(until) if until.value < today => expired = Some(until.value),
+            _ => return Some(index),
+        }
+    }
+    if let Some(until) = expired {
+        finding.notes.push(format!("an exception accepted this until {until}"));
+    }
+    None
+}

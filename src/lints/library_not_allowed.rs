@@ -1,0 +1,60 @@
+//! A needed library is not in `libraries`.
+
+use super::{Applies, Check, Lint, Sink, Subject};
+use crate::artifact::Artifact;
+use crate::finding::{Finding, Item, Level};
+
+pub static LINT: Lint = Lint {
+    name: "library_not_allowed",
+    default: Level::Deny,
+    undecided: false,
+    enforces_rule: true,
+    summary: "a needed library is not among those that the policy allows",
+    check: Check::Artifact(check),
+};
+
+fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
+    let (Some(facts), Some(allowed)) = (subject.facts(), &subject.rules.libraries) else {
+        return Applies::No;
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    for name in &facts.needed {
+        let listed = allowed.value.iter().any(|pattern| pattern.value.matches(name));
+        if listed || is_own_loader(facts, name) || seen.contains(&name.as_str()) {
+            continue;
+        }
+        seen.push(name);
+        let label = if allowed.value.is_empty() { "no library is allowed" } else { "the libraries allowed" };
+        let finding = Finding::new(format!("`{}` needs `{name}`, which is not allowed", subject.name.shown))
+            .subject(name)
+            .forbids(&allowed.span, label)
+            .item(Item::Library { name: name.clone() });
+        sink.push(finding.help(advice(subject, name)));
+    }
+    Applies::Yes
+}
+
+/// Fact 16: the loader may stand in `DT_NEEDED` too, as in every s390x
+/// program; `interpreter_unexpected` judges it.
+fn is_own_loader(facts: &Artifact, name: &str) -> bool {
+    match &facts.interpreter {
+        Some(path) => path.rsplit('/').next() == Some(name),
+        None => facts.arch.is_loader_name(name),
+    }
+}
+
+fn advice(subject: &Subject<'_>, name: &str) -> String {
+    let allow = format!("or allow it: add \"{name}\" to `libraries`");
+    match (subject.from_cargo, name) {
+        (
+            _,
+            "libgcc_s.so.1" | "libm.so.6" | "libpthread.so.0" | "libdl.so.2" | "librt.so.1" | "libc.so.6",
+        ) => {
+            format!("it comes with the C compiler or C library; link them statically, {allow}")
+        }
+        (true, _) => {
+            format!("the crate that links it may have a `vendored`, `bundled` or `static` feature; {allow}")
+        }
+        (false, _) => format!("link it statically, {allow}"),
+    }
+}

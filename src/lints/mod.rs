@@ -1,0 +1,196 @@
+//! The lints: each judges facts against rules and pushes findings. They see
+//! facts, verdicts and rules, do no I/O and print nothing.
+//!
+//! A new lint is one file here, one line in [`LINTS`], one case folder.
+
+use jiff::civil::Date;
+
+use crate::artifact::{Artifact, Format, Libc, ReadError, Role};
+use crate::finding::{Finding, Level, Place};
+use crate::judge::Usage;
+use crate::policy::{Name, Policy, Rules};
+
+mod allowance_unused;
+mod artifact_stale;
+mod exception_expired;
+mod format_not_examined;
+mod interpreter_unexpected;
+mod libc_mismatch;
+mod library_not_allowed;
+mod no_rule_applies;
+mod not_dynamic;
+mod not_static;
+mod run_path_present;
+mod unreadable_artifact;
+mod version_too_new;
+mod version_undecidable;
+mod wrong_architecture;
+
+/// Every lint, by name.
+pub static LINTS: &[&Lint] = &[
+    &allowance_unused::LINT,
+    &artifact_stale::LINT,
+    &exception_expired::LINT,
+    &format_not_examined::LINT,
+    &interpreter_unexpected::LINT,
+    &libc_mismatch::LINT,
+    &library_not_allowed::LINT,
+    &no_rule_applies::LINT,
+    &not_dynamic::LINT,
+    &not_static::LINT,
+    &run_path_present::LINT,
+    &unreadable_artifact::LINT,
+    &version_too_new::LINT,
+    &version_undecidable::LINT,
+    &wrong_architecture::LINT,
+];
+
+#[derive(Debug)]
+pub struct Lint {
+    pub name: &'static str,
+    pub default: Level,
+    /// Its findings say that something could not be decided.
+    pub undecided: bool,
+    /// Whether it enforces a rule of the policy, as opposed to what holds
+    /// without one.
+    pub enforces_rule: bool,
+    /// What it finds, in one line.
+    pub summary: &'static str,
+    pub check: Check,
+}
+
+/// What a lint looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// One artifact for one triple.
+    Artifact(fn(&Subject<'_>, &mut Sink<'_>) -> Applies),
+    /// The whole run, after every artifact.
+    Run(fn(&Run<'_>, &mut Sink<'_>)),
+}
+
+/// Whether a lint had anything to judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applies {
+    Yes,
+    No,
+}
+
+pub fn find(name: &str) -> Option<&'static Lint> {
+    LINTS.iter().copied().find(|lint| lint.name == name)
+}
+
+/// What reading a file gave.
+#[derive(Debug)]
+pub enum Reading {
+    Facts(Box<Artifact>),
+    Other(Format),
+    Unreadable(ReadError),
+    /// A reason other than its bytes, in words.
+    Ambiguous {
+        message: String,
+        help: String,
+    },
+}
+
+/// Why a file that was not built just now may not be what would be built.
+#[derive(Debug, Clone)]
+pub enum Stale {
+    /// Sources that are newer than the file.
+    Sources(Vec<String>),
+    /// Without its `.d` file nobody knows its sources.
+    Unknown { dep_info: String },
+}
+
+/// One artifact as the lints see it, on one of its triples.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    pub name: &'a Name,
+    pub place: &'a Place,
+    pub reading: &'a Reading,
+    /// What cargo says it is for; the file's own word otherwise.
+    pub role: Option<Role>,
+    pub from_cargo: bool,
+    pub stale: Option<&'a Stale>,
+    pub triple: Option<&'a str>,
+    pub rules: &'a Rules,
+}
+
+impl<'a> Subject<'a> {
+    pub fn facts(&self) -> Option<&'a Artifact> {
+        match self.reading {
+            Reading::Facts(facts) => Some(facts),
+            _ => None,
+        }
+    }
+
+    pub fn is_executable(&self, facts: &Artifact) -> bool {
+        self.role.unwrap_or(facts.role) == Role::Executable
+    }
+
+    /// Fact 14: nothing of it is left to a loader.
+    pub fn is_static(&self, facts: &Artifact) -> bool {
+        facts.interpreter.is_none() && facts.needed.is_empty()
+    }
+
+    /// `cfg(target_os)` and `cfg(target_env)` of the triple.
+    pub fn target(&self) -> Option<&'static cfg_expr::targets::TargetInfo> {
+        cfg_expr::targets::get_builtin_target_by_triple(self.triple?)
+    }
+
+    /// The libc that the triple promises.
+    pub fn promised_libc(&self) -> Option<Libc> {
+        let target = self.target()?;
+        if target.os.as_ref().is_some_and(|os| os.as_str() == "android") {
+            return Some(Libc::Android);
+        }
+        match target.env.as_ref()?.as_str() {
+            "gnu" => Some(Libc::Glibc),
+            "musl" => Some(Libc::Musl),
+            _ => None,
+        }
+    }
+}
+
+/// The run as the lints see it, when every artifact was judged.
+#[derive(Debug)]
+pub struct Run<'a> {
+    pub policy: &'a Policy,
+    pub usage: &'a Usage,
+    pub today: Date,
+    /// Whether all that the policy speaks of was there to be judged: no part
+    /// of the project was selected, and no file named.
+    pub whole: bool,
+}
+
+/// Where findings go; it knows the lint and its level.
+#[derive(Debug)]
+pub struct Sink<'a> {
+    lint: &'static Lint,
+    level: Level,
+    place: Option<&'a Place>,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl<'a> Sink<'a> {
+    pub fn new(
+        lint: &'static Lint,
+        level: Level,
+        place: Option<&'a Place>,
+        findings: &'a mut Vec<Finding>,
+    ) -> Self {
+        Self { lint, level, place, findings }
+    }
+
+    pub fn push(&mut self, mut finding: Finding) {
+        finding.lint = self.lint.name;
+        finding.undecided |= self.lint.undecided;
+        if !finding.undecided {
+            finding.level = finding.level.min(self.level);
+        }
+        if finding.level == Level::Allow {
+            return;
+        }
+        finding.place = finding.place.or_else(|| self.place.cloned());
+        self.findings.push(finding);
+    }
+}

@@ -1,0 +1,34 @@
+//! `linkage = "dynamic"`, but the executable is static.
+
+use super::{Applies, Check, Lint, Sink, Subject};
+use crate::finding::{Finding, Level};
+use crate::policy::Linkage;
+
+pub static LINT: Lint = Lint {
+    name: "not_dynamic",
+    default: Level::Deny,
+    undecided: false,
+    enforces_rule: true,
+    summary: "an executable that must be dynamic is static",
+    check: Check::Artifact(check),
+};
+
+fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
+    let (Some(facts), Some(linkage)) = (subject.facts(), &subject.rules.linkage) else { return Applies::No };
+    if linkage.value != Linkage::Dynamic || !subject.is_executable(facts) {
+        return Applies::No;
+    }
+    if subject.is_static(facts) {
+        let finding =
+            Finding::new(format!("`{}` is linked statically, but must be dynamic", subject.name.shown))
+                .subject("linkage")
+                .forbids(&linkage.span, "executables must be dynamic here")
+                .note("it has no interpreter and no needed library");
+        sink.push(if subject.from_cargo {
+            finding.help("link the C library dynamically:\n-C target-feature=-crt-static")
+        } else {
+            finding.help("link it without `-static` and `-static-pie`")
+        });
+    }
+    Applies::Yes
+}

@@ -1,0 +1,50 @@
+//! `DT_RPATH` or `DT_RUNPATH` is set.
+
+use super::{Applies, Check, Lint, Sink, Subject};
+use crate::finding::{Finding, Item, Level};
+use crate::text;
+
+pub static LINT: Lint = Lint {
+    name: "run_path_present",
+    default: Level::Warn,
+    undecided: false,
+    enforces_rule: false,
+    summary: "the file tells the loader where to look for libraries",
+    check: Check::Artifact(check),
+};
+
+fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
+    let Some(facts) = subject.facts() else { return Applies::No };
+    for (tag, paths) in [("DT_RPATH", &facts.rpath), ("DT_RUNPATH", &facts.runpath)] {
+        if paths.is_empty() {
+            continue;
+        }
+        let joined = paths.join(":");
+        let mut finding = Finding::new(format!("`{}` has a run path", subject.name.shown))
+            .subject(&joined)
+            .note(format!("{tag} is `{joined}`"));
+        finding.items.extend(paths.iter().map(|path| Item::RunPath { tag, path: path.clone() }));
+        if tag == "DT_RPATH" && !facts.runpath.is_empty() {
+            finding = finding.note("the loader ignores it, because the file has a DT_RUNPATH too");
+        } else if tag == "DT_RPATH" {
+            finding =
+                finding.note("the libraries that it needs inherit it, and it goes before LD_LIBRARY_PATH");
+        } else {
+            finding = finding.note("it serves the file's own needs only, not those of its libraries");
+        }
+        // Fact 20: a path that does not begin with `$ORIGIN` or `/` depends on
+        // the folder from which the program is started.
+        let relative = paths.iter().filter(|path| !path.starts_with('/') && !path.starts_with('$'));
+        for path in relative {
+            finding = finding.note(format!(
+                "`{}` is taken from the folder in which the program is started",
+                if path.is_empty() { "(empty)" } else { path }
+            ));
+        }
+        sink.push(finding.help(format!(
+            "link without `-rpath`, or remove it:\npatchelf --remove-rpath {}",
+            text::path(&subject.place.path)
+        )));
+    }
+    Applies::Yes
+}

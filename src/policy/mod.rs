@@ -1,0 +1,160 @@
+//! `compat.toml`: what a release promises.
+//!
+//! `parse` turns text into a [`Policy`] or into every problem it has, each
+//! with its span; [`Policy::rules`] says what holds for one artifact.
+
+mod parse;
+mod rules;
+mod scopes;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use globset::{GlobBuilder, GlobMatcher};
+use jiff::civil::Date;
+
+use crate::artifact::Release;
+use crate::finding::Level;
+
+pub use self::parse::{parse, read};
+pub use self::rules::{Against, Name, Rules};
+pub use self::scopes::{Scope, Selector, TargetSelector, unknown_triple};
+
+/// The file's name.
+pub const FILE_NAME: &str = "compat.toml";
+
+/// A value and where it stands in the policy's text, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At<T> {
+    pub value: T,
+    pub span: Range<usize>,
+}
+
+/// Something wrong in the policy.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub message: String,
+    pub span: Range<usize>,
+    /// What to say at the span.
+    pub label: String,
+    pub help: Option<String>,
+}
+
+impl Problem {
+    pub fn new(message: impl Into<String>, span: Range<usize>) -> Self {
+        Self { message: message.into(), span, label: String::new(), help: None }
+    }
+
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// A policy's text, for snippets.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub path: PathBuf,
+    pub text: String,
+}
+
+impl Source {
+    /// Line and column (in characters) of a byte offset, both from 1.
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+#[derive(Debug)]
+pub struct Policy {
+    pub source: Source,
+    /// The release set; `None`: all that was built.
+    pub artifacts: Option<Vec<At<Pattern>>>,
+    pub build: Build,
+    /// In the order in which later ones win within one rank.
+    pub scopes: Vec<Scope>,
+    pub lints: BTreeMap<&'static str, At<Level>>,
+    pub exceptions: Vec<Exception>,
+}
+
+/// `[build]`: defaults for cargo.
+#[derive(Debug, Default)]
+pub struct Build {
+    pub profile: Option<At<String>>,
+    pub targets: Vec<At<String>>,
+    pub features: Vec<String>,
+    pub all_features: bool,
+    pub no_default_features: bool,
+}
+
+/// The keys that may stand at the top, for a target, and for an artifact.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// Ceilings by namespace; `glibc` is `GLIBC`, `glibcxx` is `GLIBCXX`.
+    pub versions: BTreeMap<String, At<Release>>,
+    pub linkage: Option<At<Linkage>>,
+    /// Allowed `DT_NEEDED`; each pattern keeps its own span.
+    pub libraries: Option<At<Vec<At<Pattern>>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linkage {
+    Static,
+    Dynamic,
+}
+
+/// A finding that is accepted, with its reason.
+#[derive(Debug)]
+pub struct Exception {
+    pub span: Range<usize>,
+    pub lint: &'static str,
+    pub subject: Option<String>,
+    pub artifact: Option<Pattern>,
+    pub target: Option<TargetSelector>,
+    pub platform: Option<String>,
+    pub reason: String,
+    pub until: Option<At<Date>>,
+}
+
+/// A glob over names: `*`, `?`, `[a-z]`, `{a,b}`.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    matcher: GlobMatcher,
+}
+
+impl Pattern {
+    pub fn new(text: &str) -> Result<Self, globset::Error> {
+        let matcher = GlobBuilder::new(text).backslash_escape(true).build()?.compile_matcher();
+        Ok(Self { text: text.to_owned(), matcher })
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn matches(&self, name: &str) -> bool {
+        self.text == name || self.matcher.is_match(name)
+    }
+
+    /// Whether it can only match one name.
+    pub fn is_literal(&self) -> bool {
+        !self.text.contains(['*', '?', '[', '{', '\\'])
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}

@@ -1,0 +1,556 @@
+//! `compat.toml`, from text: every problem at once, each with its span.
+//!
+//! Derived deserialisation stops at the first problem, so the parsed table is
+//! walked by hand.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use jiff::civil::Date;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::scopes::unknown_triple;
+use super::{
+    At, Build, Exception, Keys, Linkage, Pattern, Policy, Problem, Scope, Selector, Source, TargetSelector,
+};
+use crate::artifact::Release;
+use crate::finding::Level;
+use crate::lints;
+use crate::text::did_you_mean;
+
+/// No policy is as large as this, in bytes; a device or a dump might be.
+const LARGEST: u64 = 4 << 20;
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+/// Keys that hold at the top, for a target and for an artifact.
+const RULE_KEYS: &[&str] = &[
+    "glibc",
+    "glibcxx",
+    "versions",
+    "linkage",
+    "libraries",
+    "cpu",
+    "runs-on",
+    "packages",
+    "install",
+    "undefined",
+];
+const TOP_KEYS: &[&str] = &["requires", "artifacts", "build", "target", "artifact", "lints", "exception"];
+const TARGET_KEYS: &[&str] = &["artifact", "test"];
+const BUILD_KEYS: &[&str] = &["profile", "targets", "features", "all-features", "no-default-features"];
+const EXCEPTION_KEYS: &[&str] = &["lint", "subject", "artifact", "target", "platform", "reason", "until"];
+
+/// Reads the file. `Err` says why it could not be, in words.
+pub fn read(path: &Path) -> Result<Source, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err(format!("it is {}", crate::artifact::kind_of(&metadata)));
+    }
+    if metadata.len() > LARGEST {
+        return Err(format!("it has {} bytes; a policy has at most {LARGEST}", metadata.len()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| format!("it is not UTF-8 (byte {})", error.utf8_error().valid_up_to()))?;
+    Ok(Source { path: path.to_owned(), text })
+}
+
+/// Reads the text, or says everything that is wrong with it.
+pub fn parse(source: Source) -> Result<Policy, (Source, Vec<Problem>)> {
+    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    let mut walk = Walk { problems: Vec::new() };
+    if errors.is_empty() {
+        let parsed = walk.policy(table.get_ref());
+        if walk.problems.is_empty() {
+            let Parsed { artifacts, build, scopes, lints, exceptions } = parsed;
+            return Ok(Policy { artifacts, build, scopes, lints, exceptions, source });
+        }
+    } else {
+        // A broken table would only bring problems that are not there.
+        let end = source.text.len();
+        walk.problems.extend(errors.iter().map(|error| {
+            let span = error.span().unwrap_or(end..end);
+            Problem::new("this is not TOML", span).label(error.message().to_owned())
+        }));
+    }
+    walk.problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+    let problems = walk.problems;
+    Err((source, problems))
+}
+
+struct Parsed {
+    artifacts: Option<Vec<At<Pattern>>>,
+    build: Build,
+    scopes: Vec<Scope>,
+    lints: BTreeMap<&'static str, At<Level>>,
+    exceptions: Vec<Exception>,
+}
+
+struct Walk {
+    problems: Vec<Problem>,
+}
+
+impl Walk {
+    fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    fn unknown_key(&mut self, key: &str, span: Range<usize>, place: &str, known: &[&[&str]]) {
+        let candidates = known.iter().copied().flatten().copied();
+        let problem =
+            Problem::new(format!("unknown key `{key}` in {place}"), span).label("not a key of this table");
+        self.problem(match did_you_mean(key, candidates.clone()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!("the keys here are {}", candidates.collect::<Vec<_>>().join(", "))),
+        });
+    }
+
+    fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
+        let found = value.get_ref().type_str();
+        self.problem(
+            Problem::new(format!("`{key}` must be {wanted}"), value.span())
+                .label(format!("this is of type {found}")),
+        );
+    }
+
+    fn string(&mut self, value: &Value<'_>, key: &str) -> Option<At<String>> {
+        match value.get_ref().as_str() {
+            Some(text) => Some(At { value: text.to_owned(), span: value.span() }),
+            None => {
+                self.wrong_type(value, key, "a string");
+                None
+            }
+        }
+    }
+
+    fn boolean(&mut self, value: &Value<'_>, key: &str) -> bool {
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            self.wrong_type(value, key, "true or false");
+            false
+        })
+    }
+
+    fn strings(&mut self, value: &Value<'_>, key: &str) -> Vec<At<String>> {
+        match value.get_ref().as_array() {
+            Some(array) => array.iter().filter_map(|one| self.string(one, key)).collect(),
+            None => {
+                self.wrong_type(value, key, "a list of strings");
+                Vec::new()
+            }
+        }
+    }
+
+    fn table<'v, 'i>(&mut self, value: &'v Value<'i>, key: &str) -> Option<&'v DeTable<'i>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            self.wrong_type(value, key, "a table");
+        }
+        table
+    }
+
+    fn pattern(&mut self, text: &str, span: Range<usize>) -> Option<Pattern> {
+        if text.is_empty() {
+            self.problem(Problem::new("an empty name matches nothing", span));
+            return None;
+        }
+        match Pattern::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                self.problem(
+                    Problem::new(format!("`{text}` is no glob"), span).label(error.kind().to_string()),
+                );
+                None
+            }
+        }
+    }
+
+    fn patterns(&mut self, value: &Value<'_>, key: &str) -> Vec<At<Pattern>> {
+        let strings = self.strings(value, key);
+        strings
+            .into_iter()
+            .filter_map(|At { value, span }| Some(At { value: self.pattern(&value, span.clone())?, span }))
+            .collect()
+    }
+
+    fn policy(&mut self, table: &DeTable<'_>) -> Parsed {
+        let mut parsed = Parsed {
+            artifacts: None,
+            build: Build::default(),
+            scopes: vec![Scope { selector: Selector::Top, span: 0..0, keys: Keys::default() }],
+            lints: BTreeMap::new(),
+            exceptions: Vec::new(),
+        };
+        let mut top = Keys::default();
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "requires" => self.requires(value),
+                "artifacts" => parsed.artifacts = Some(self.patterns(value, "artifacts")),
+                "build" => parsed.build = self.build(value),
+                "target" => self.targets(value, &mut parsed.scopes),
+                "artifact" => {
+                    for (pattern, span, keys) in self.artifacts(value, "artifact") {
+                        parsed.scopes.push(Scope { selector: Selector::Artifact(pattern), span, keys });
+                    }
+                }
+                "lints" => parsed.lints = self.lints(value),
+                "exception" => parsed.exceptions = self.exceptions(value),
+                other => self.rule(&mut top, other, key.span(), value, "the policy", &[RULE_KEYS, TOP_KEYS]),
+            }
+        }
+        parsed.scopes[0].keys = top;
+        parsed
+    }
+
+    fn requires(&mut self, value: &Value<'_>) {
+        let Some(At { value, span }) = self.string(value, "requires") else { return };
+        let own =
+            semver::Version::parse(env!("CARGO_PKG_VERSION")).expect("cargo checks the package's version");
+        match semver::VersionReq::parse(&value) {
+            Ok(wanted) if wanted.matches(&own) => {}
+            Ok(_) => self.problem(
+                Problem::new(format!("the policy requires cargo-compat {value}, and this is {own}"), span)
+                    .help("cargo install cargo-compat-guard"),
+            ),
+            Err(error) => self.problem(
+                Problem::new(format!("`{value}` is no version requirement"), span)
+                    .label(error.to_string())
+                    .help("write it as Cargo.toml does: requires = \">=0.1\""),
+            ),
+        }
+    }
+
+    /// One key of the kind that every scope may have.
+    fn rule(
+        &mut self,
+        keys: &mut Keys,
+        key: &str,
+        key_span: Range<usize>,
+        value: &Value<'_>,
+        place: &str,
+        known: &[&[&str]],
+    ) {
+        match key {
+            "glibc" => self.ceiling(keys, "GLIBC", key, value),
+            "glibcxx" => self.ceiling(keys, "GLIBCXX", key, value),
+            "versions" => {
+                let Some(table) = self.table(value, "versions") else { return };
+                for (namespace, value) in table {
+                    let namespace = namespace.get_ref();
+                    self.ceiling(keys, namespace, &format!("versions.{namespace}"), value);
+                }
+            }
+            "linkage" => {
+                let Some(At { value, span }) = self.string(value, key) else { return };
+                let linkage = match value.as_str() {
+                    "static" => Linkage::Static,
+                    "dynamic" => Linkage::Dynamic,
+                    _ => {
+                        return self.problem(
+                            Problem::new(format!("`{value}` is no linkage"), span)
+                                .help("`static` or `dynamic`; leave the key out where either will do"),
+                        );
+                    }
+                };
+                keys.linkage = Some(At { value: linkage, span });
+            }
+            "libraries" => {
+                let span = value.span();
+                keys.libraries = Some(At { value: self.patterns(value, key), span });
+            }
+            "cpu" => {
+                self.string(value, key);
+                self.not_enforced(key, key_span);
+            }
+            "install" => {
+                if let Some(At { value, span }) = self.string(value, key)
+                    && value != "plain"
+                {
+                    self.problem(Problem::new(format!("`{value}` is no kind of install"), span).help(
+                        "`plain` is the only one: nothing beyond what the platform installs by itself",
+                    ));
+                }
+                self.not_enforced(key, key_span);
+            }
+            "runs-on" | "packages" => {
+                self.strings(value, key);
+                self.not_enforced(key, key_span);
+            }
+            "undefined" => {
+                self.patterns(value, key);
+                self.not_enforced(key, key_span);
+            }
+            _ => self.unknown_key(key, key_span, place, known),
+        }
+    }
+
+    /// A rule that is written down and not kept would be a silent pass.
+    fn not_enforced(&mut self, key: &str, span: Range<usize>) {
+        let version = env!("CARGO_PKG_VERSION");
+        self.problem(
+            Problem::new(format!("`{key}` is not enforced by cargo-compat {version}"), span)
+                .label("this rule would pass whatever the artifacts do")
+                .help("comment it out until a version enforces it"),
+        );
+    }
+
+    fn ceiling(&mut self, keys: &mut Keys, namespace: &str, key: &str, value: &Value<'_>) {
+        if value.get_ref().is_float() || value.get_ref().is_integer() {
+            let written = match value.get_ref() {
+                DeValue::Float(float) => float.as_str().to_owned(),
+                DeValue::Integer(integer) => integer.to_string(),
+                _ => String::new(),
+            };
+            let read: Option<f64> = written.parse().ok();
+            let label = match read {
+                Some(read) if read.to_string() != written => format!("TOML reads this number as {read}"),
+                _ => "this is a number".to_owned(),
+            };
+            return self.problem(
+                Problem::new(format!("`{key}` must be a string"), value.span()).label(label).help(format!(
+                    "put it in quotes: {} = \"{written}\"",
+                    key.rsplit('.').next().unwrap_or(key)
+                )),
+            );
+        }
+        let Some(At { value: text, span }) = self.string(value, key) else { return };
+        let bare = text.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('_'));
+        let Some(release) = Release::parse(bare.unwrap_or(&text)) else {
+            return self.problem(
+                Problem::new(format!("`{text}` is no version"), span)
+                    .label("numbers with dots between them are")
+                    .help(format!("for example {} = \"2.28\"", key.rsplit('.').next().unwrap_or(key))),
+            );
+        };
+        if keys.versions.contains_key(namespace) {
+            return self.problem(
+                Problem::new(format!("the highest {namespace} version is set twice in one table"), span)
+                    .help(format!("`glibc` is `versions.GLIBC`, `glibcxx` is `versions.GLIBCXX`; keep one of `{key}` and the other")),
+            );
+        }
+        keys.versions.insert(namespace.to_owned(), At { value: release, span });
+    }
+
+    fn build(&mut self, value: &Value<'_>) -> Build {
+        let mut build = Build::default();
+        let Some(table) = self.table(value, "build") else { return build };
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "profile" => build.profile = self.string(value, "profile"),
+                "targets" => build.targets = self.strings(value, "targets"),
+                "features" => {
+                    build.features =
+                        self.strings(value, "features").into_iter().map(|one| one.value).collect();
+                }
+                "all-features" => build.all_features = self.boolean(value, "all-features"),
+                "no-default-features" => {
+                    build.no_default_features = self.boolean(value, "no-default-features");
+                }
+                other => self.unknown_key(other, key.span(), "[build]", &[BUILD_KEYS]),
+            }
+        }
+        for target in &build.targets {
+            if !target.value.ends_with(".json") {
+                self.problems.extend(unknown_triple(&target.value, target.span.clone()));
+            }
+        }
+        build
+    }
+
+    fn targets(&mut self, value: &Value<'_>, scopes: &mut Vec<Scope>) {
+        let Some(table) = self.table(value, "target") else { return };
+        for (name, value) in table {
+            let selector = match TargetSelector::parse(name.get_ref(), name.span()) {
+                Ok(selector) => selector,
+                Err(problem) => {
+                    self.problem(problem);
+                    continue;
+                }
+            };
+            let place = format!("[target.{}]", name.get_ref());
+            let Some(table) = self.table(value, &place) else { continue };
+            let mut keys = Keys::default();
+            let mut inner = Vec::new();
+            for (key, value) in table {
+                match key.get_ref().as_ref() {
+                    "artifact" => inner = self.artifacts(value, "artifact"),
+                    "test" => self.test(value, &place),
+                    other => {
+                        self.rule(&mut keys, other, key.span(), value, &place, &[RULE_KEYS, TARGET_KEYS]);
+                    }
+                }
+            }
+            scopes.push(Scope { selector: Selector::Target(selector.clone()), span: name.span(), keys });
+            for (pattern, span, keys) in inner {
+                let selector = Selector::ArtifactOfTarget(selector.clone(), pattern);
+                scopes.push(Scope { selector, span, keys });
+            }
+        }
+    }
+
+    /// `[target.X.test]`: read here so that a slip is found now.
+    fn test(&mut self, value: &Value<'_>, place: &str) {
+        let Some(table) = self.table(value, "test") else { return };
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "root" => {
+                    self.string(value, "root");
+                    self.not_enforced("root", key.span());
+                }
+                other => self.unknown_key(other, key.span(), &format!("{place}'s test"), &[&["root"]]),
+            }
+        }
+    }
+
+    fn artifacts(&mut self, value: &Value<'_>, key: &str) -> Vec<(Pattern, Range<usize>, Keys)> {
+        let mut scopes = Vec::new();
+        let Some(table) = self.table(value, key) else { return scopes };
+        for (name, value) in table {
+            let place = format!("[artifact.{}]", name.get_ref());
+            let pattern = self.pattern(name.get_ref(), name.span());
+            let Some(table) = self.table(value, &place) else { continue };
+            let mut keys = Keys::default();
+            for (key, value) in table {
+                self.rule(&mut keys, key.get_ref(), key.span(), value, &place, &[RULE_KEYS]);
+            }
+            scopes.extend(pattern.map(|pattern| (pattern, name.span(), keys)));
+        }
+        scopes
+    }
+
+    fn lints(&mut self, value: &Value<'_>) -> BTreeMap<&'static str, At<Level>> {
+        let mut levels = BTreeMap::new();
+        let Some(table) = self.table(value, "lints") else { return levels };
+        for (key, value) in table {
+            let Some(lint) = self.lint(key.get_ref(), key.span()) else { continue };
+            let Some(At { value: text, span }) = self.string(value, lint.name) else { continue };
+            let Some(level) = Level::ALL.into_iter().find(|level| level.name() == text) else {
+                self.problem(
+                    Problem::new(format!("`{text}` is no lint level"), span)
+                        .help("`allow`, `warn` or `deny`"),
+                );
+                continue;
+            };
+            if lint.undecided && level != Level::Deny {
+                self.problem(
+                    Problem::new(format!("`{}` cannot be set to `{level}`", lint.name), span)
+                        .label("it says that nothing was decided, which is never fine by default")
+                        .help(format!(
+                            "accept a single case:\n[[exception]]\nlint = \"{}\"\nartifact = \"…\"\nreason = \"…\"",
+                            lint.name
+                        )),
+                );
+                continue;
+            }
+            levels.insert(lint.name, At { value: level, span });
+        }
+        levels
+    }
+
+    fn lint(&mut self, name: &str, span: Range<usize>) -> Option<&'static lints::Lint> {
+        let found = lints::find(name);
+        if found.is_none() {
+            let problem = Problem::new(format!("unknown lint `{name}`"), span);
+            self.problem(match did_you_mean(name, lints::LINTS.iter().map(|lint| lint.name)) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help(format!(
+                    "the lints are {}",
+                    lints::LINTS.iter().map(|lint| lint.name).collect::<Vec<_>>().join(", ")
+                )),
+            });
+        }
+        found
+    }
+
+    fn exceptions(&mut self, value: &Value<'_>) -> Vec<Exception> {
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_type(value, "exception", "a list of tables, each opened by [[exception]]");
+            return Vec::new();
+        };
+        array.iter().filter_map(|value| self.exception(value)).collect()
+    }
+
+    fn exception(&mut self, value: &Value<'_>) -> Option<Exception> {
+        let table = self.table(value, "exception")?;
+        let before = self.problems.len();
+        let mut lint = None;
+        let mut reason = None;
+        let mut exception = Exception {
+            span: value.span(),
+            lint: "",
+            subject: None,
+            artifact: None,
+            target: None,
+            platform: None,
+            reason: String::new(),
+            until: None,
+        };
+        for (key, value) in table {
+            let name = key.get_ref().as_ref();
+            match name {
+                "until" => exception.until = self.date(value),
+                "lint" | "subject" | "artifact" | "target" | "platform" | "reason" => {
+                    let Some(At { value: text, span }) = self.string(value, name) else { continue };
+                    match name {
+                        "lint" => lint = self.lint(&text, span),
+                        "subject" => exception.subject = Some(text),
+                        "artifact" => exception.artifact = self.pattern(&text, span),
+                        "target" => match TargetSelector::parse(&text, span) {
+                            Ok(selector) => exception.target = Some(selector),
+                            Err(problem) => self.problem(problem),
+                        },
+                        "platform" => exception.platform = Some(text),
+                        _ => reason = Some(At { value: text, span }),
+                    }
+                }
+                other => self.unknown_key(other, key.span(), "[[exception]]", &[EXCEPTION_KEYS]),
+            }
+        }
+        if !table.iter().any(|(key, _)| key.get_ref() == "lint") {
+            self.problem(
+                Problem::new("an exception without `lint`", value.span())
+                    .help("name the lint that it is for"),
+            );
+        }
+        match reason {
+            Some(At { value, .. }) if !value.trim().is_empty() => exception.reason = value,
+            Some(At { span, .. }) => self.problem(
+                Problem::new("an exception without a reason", span)
+                    .help("say why it is accepted, for the next reader"),
+            ),
+            None if table.iter().any(|(key, _)| key.get_ref() == "reason") => {}
+            None => self.problem(
+                Problem::new("an exception without `reason`", value.span())
+                    .help("say why it is accepted, for the next reader: reason = \"…\""),
+            ),
+        }
+        exception.lint = lint?.name;
+        (self.problems.len() == before).then_some(exception)
+    }
+
+    fn date(&mut self, value: &Value<'_>) -> Option<At<Date>> {
+        // TOML has dates of its own; in quotes they are taken too.
+        let text = match value.get_ref() {
+            DeValue::Datetime(date) => date.to_string(),
+            other => match other.as_str() {
+                Some(text) => text.to_owned(),
+                None => {
+                    self.wrong_type(value, "until", "a date");
+                    return None;
+                }
+            },
+        };
+        match text.parse::<Date>() {
+            Ok(date) if text.len() == 10 => Some(At { value: date, span: value.span() }),
+            _ => {
+                self.problem(
+                    Problem::new(format!("`{text}` is no date"), value.span())
+                        .help("year-month-day: 2027-06-30"),
+                );
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Which target triples a file can be of, where cargo does not say.
+
+use cfg_expr::targets::{ALL_BUILTINS, TargetInfo, get_builtin_target_by_triple};
+
+use crate::artifact::{Arch, Artifact, Endian, Libc};
+use crate::policy::{Policy, Selector, TargetSelector};
+
+/// The architecture of a triple, as far as the tables know it.
+pub fn arch(triple: &str) -> Option<Arch> {
+    arch_of(get_builtin_target_by_triple(triple)?)
+}
+
+fn arch_of(target: &TargetInfo) -> Option<Arch> {
+    let endian = match target.endian {
+        cfg_expr::targets::Endian::big => Endian::Big,
+        cfg_expr::targets::Endian::little => Endian::Little,
+    };
+    Arch::of_target(target.arch.as_str(), target.pointer_width, endian)
+}
+
+/// The triples for a file: of those that were named the ones of its machine
+/// (all of them where none is: that is `wrong_architecture`), else every
+/// triple that its machine and libc leave.
+pub fn triples(facts: &Artifact, named: &[String], policy: Option<&Policy>) -> Vec<String> {
+    if !named.is_empty() {
+        let fits = |triple: &&String| arch(triple).is_none_or(|arch| arch.same_as(facts.arch));
+        let fitting: Vec<String> = named.iter().filter(fits).cloned().collect();
+        return if fitting.is_empty() { named.to_vec() } else { fitting };
+    }
+    let policy_names = |triple: &str| {
+        policy.is_some_and(|policy| {
+            policy.scopes.iter().any(|scope| match &scope.selector {
+                Selector::Target(TargetSelector::Triple(own))
+                | Selector::ArtifactOfTarget(TargetSelector::Triple(own), _) => own == triple,
+                _ => false,
+            })
+        })
+    };
+    ALL_BUILTINS
+        .iter()
+        .filter(|target| arch_of(target).is_some_and(|arch| arch.same_as(facts.arch)))
+        .filter(|target| target.os.as_ref().is_some_and(|os| os.as_str() == "linux"))
+        .filter(|target| is_plain(target) || policy_names(target.triple.as_str()))
+        .filter(|target| may_have(target, facts.libc))
+        .map(|target| target.triple.as_str().to_owned())
+        .collect()
+}
+
+/// Neither of a vendor nor for a sanitizer.
+fn is_plain(target: &TargetInfo) -> bool {
+    let triple = target.triple.as_str();
+    triple.contains("-unknown-linux-") && !triple.ends_with("san")
+}
+
+fn may_have(target: &TargetInfo, libc: Libc) -> bool {
+    let env = target.env.as_ref().map(cfg_expr::targets::Env::as_str);
+    match libc {
+        Libc::Glibc => env == Some("gnu"),
+        Libc::Musl => env == Some("musl"),
+        Libc::Android => false,
+        Libc::Mixed | Libc::Unknown => matches!(env, Some("gnu" | "musl")),
+    }
+}

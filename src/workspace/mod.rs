@@ -1,0 +1,193 @@
+//! The cargo project: where it is, what cargo builds of it.
+
+mod build;
+mod layout;
+mod linker;
+mod locate;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::artifact::Role;
+use crate::judge::Input;
+use crate::lints::{Reading, Stale};
+use crate::policy::Name;
+
+pub use self::build::build;
+pub use self::layout::expected;
+pub use self::locate::{Manifest, locate, policy_below};
+
+/// What the user asks of cargo, in cargo's own terms.
+#[derive(Debug, Clone, Default)]
+pub struct CargoOptions {
+    pub packages: Vec<String>,
+    pub workspace: bool,
+    pub exclude: Vec<String>,
+    pub lib: bool,
+    pub bins: bool,
+    pub bin: Vec<String>,
+    pub examples: bool,
+    pub example: Vec<String>,
+    pub tests: bool,
+    pub test: Vec<String>,
+    pub benches: bool,
+    pub bench: Vec<String>,
+    pub all_targets: bool,
+    pub features: Vec<String>,
+    pub all_features: bool,
+    pub no_default_features: bool,
+    pub profile: Option<String>,
+    pub targets: Vec<String>,
+    pub target_dir: Option<PathBuf>,
+    pub manifest_path: Option<PathBuf>,
+    pub jobs: Option<String>,
+    pub locked: bool,
+    pub offline: bool,
+    pub frozen: bool,
+    pub config: Vec<String>,
+    pub unstable: Vec<String>,
+    pub color: Option<String>,
+    pub quiet: bool,
+    pub verbose: u8,
+    /// What follows `--`.
+    pub rest: Vec<OsString>,
+    /// Another command in the place of `cargo build`.
+    pub build_with: Option<String>,
+}
+
+impl CargoOptions {
+    /// Whether only part of the project was asked for.
+    pub fn selects(&self) -> bool {
+        !self.packages.is_empty() || !self.exclude.is_empty() || self.selects_targets()
+    }
+
+    pub fn selects_targets(&self) -> bool {
+        self.lib
+            || self.bins
+            || self.examples
+            || self.tests
+            || self.benches
+            || self.all_targets
+            || [&self.bin, &self.example, &self.test, &self.bench].iter().any(|names| !names.is_empty())
+    }
+
+    pub fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or("dev")
+    }
+
+    /// The arguments of `cargo build`.
+    pub fn build_args(&self) -> Vec<OsString> {
+        let mut args: Vec<OsString> = Vec::new();
+        let mut push = |arg: &str| args.push(arg.into());
+        for (name, values) in [
+            ("--package", &self.packages),
+            ("--exclude", &self.exclude),
+            ("--bin", &self.bin),
+            ("--example", &self.example),
+            ("--test", &self.test),
+            ("--bench", &self.bench),
+            ("--features", &self.features),
+            ("--target", &self.targets),
+            ("--config", &self.config),
+            ("-Z", &self.unstable),
+        ] {
+            for value in values {
+                push(name);
+                push(value);
+            }
+        }
+        for (name, set) in [
+            ("--workspace", self.workspace),
+            ("--lib", self.lib),
+            ("--bins", self.bins),
+            ("--examples", self.examples),
+            ("--tests", self.tests),
+            ("--benches", self.benches),
+            ("--all-targets", self.all_targets),
+            ("--all-features", self.all_features),
+            ("--no-default-features", self.no_default_features),
+            ("--locked", self.locked),
+            ("--offline", self.offline),
+            ("--frozen", self.frozen),
+            ("--quiet", self.quiet),
+        ] {
+            if set {
+                push(name);
+            }
+        }
+        for (name, value) in [("--profile", &self.profile), ("--jobs", &self.jobs), ("--color", &self.color)]
+        {
+            if let Some(value) = value {
+                push(name);
+                push(value);
+            }
+        }
+        // One `-v` is ours; the second is cargo's first.
+        for _ in 1..self.verbose {
+            push("-v");
+        }
+        for (name, value) in [("--target-dir", &self.target_dir), ("--manifest-path", &self.manifest_path)] {
+            if let Some(value) = value {
+                args.push(name.into());
+                args.push(value.into());
+            }
+        }
+        args.extend(self.rest.iter().cloned());
+        args
+    }
+}
+
+/// The cargo to call: cargo sets `CARGO` for its subcommands.
+pub fn cargo() -> OsString {
+    std::env::var_os("CARGO").filter(|cargo| !cargo.is_empty()).unwrap_or_else(|| "cargo".into())
+}
+
+/// Something that cargo built, or is expected to have built.
+#[derive(Debug, Clone)]
+pub struct CargoArtifact {
+    pub package: String,
+    pub target: String,
+    pub role: Role,
+    pub path: PathBuf,
+    pub triple: Option<String>,
+    pub stale: Option<Stale>,
+}
+
+impl CargoArtifact {
+    /// The names that a policy may use. Where two of a run are alike, the
+    /// package goes before.
+    pub fn name(&self, alike: bool) -> Name {
+        let file = self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut name = Name::of_target(&self.package, &self.target, &file);
+        if alike {
+            name.shown = format!("{}:{}", self.package, self.target);
+        }
+        name
+    }
+
+    pub fn into_input(self, alike: bool, reading: Reading) -> Input {
+        Input {
+            name: self.name(alike),
+            reading,
+            role: Some(self.role),
+            from_cargo: true,
+            triples: self.triple.into_iter().collect(),
+            stale: self.stale,
+            path: self.path,
+        }
+    }
+}
+
+/// A triple as cargo names its folder: a target's JSON file goes by its stem,
+/// and `cargo zigbuild` takes a glibc version behind the triple.
+pub fn folder_of(target: &str) -> String {
+    if let Some(stem) = target.strip_suffix(".json") {
+        return stem.rsplit(['/', '\\']).next().unwrap_or(stem).to_owned();
+    }
+    match target.split_once('.') {
+        Some((triple, version)) if version.starts_with(|first: char| first.is_ascii_digit()) => {
+            triple.to_owned()
+        }
+        _ => target.to_owned(),
+    }
+}

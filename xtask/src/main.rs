@@ -1,0 +1,82 @@
+//! `cargo xtask <task>`: a table of small tasks for working on this repository.
+
+mod fixtures;
+mod process;
+mod test;
+mod tools;
+
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> anyhow::Result<()>,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "test",
+        arguments: "[--no-install] [-- LIBTEST-ARGS]",
+        about: "everything CI checks, after installing what the tests need",
+        run: test::task,
+    },
+    Task {
+        name: "fixtures",
+        arguments: "[--check]",
+        about: "fetch what tests need from package registries; --check only looks whether it is there",
+        run: fixtures::task,
+    },
+];
+
+/// Wrong arguments: exit code 2, with the table.
+#[derive(Debug)]
+struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print!("{}", table());
+        return ExitCode::SUCCESS;
+    };
+    let outcome = match TASKS.iter().find(|task| task.name == name) {
+        Some(task) => (task.run)(rest),
+        None if matches!(name.as_str(), "help" | "-h" | "--help") => {
+            print!("{}", table());
+            Ok(())
+        }
+        None => Err(Usage(format!("no task is named `{name}`")).into()),
+    };
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("error: {error:#}");
+    if error.is::<Usage>() {
+        eprint!("\n{}", table());
+        return ExitCode::from(2);
+    }
+    ExitCode::from(process::exit_code(&error))
+}
+
+fn table() -> String {
+    let mut text = String::from("cargo xtask <task>\n\n");
+    for task in TASKS {
+        text += &format!("  {} {}\n      {}\n", task.name, task.arguments, task.about);
+    }
+    text
+}
+
+/// The repository's root, which is the workspace's.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository")
+}
