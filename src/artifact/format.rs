@@ -50,7 +50,7 @@ impl fmt::Display for Format {
             Self::Wasm => "WebAssembly file",
             Self::Empty => "empty file",
             Self::Script => "script",
-            Self::Unknown => "file of another kind",
+            Self::Unknown => "file of an unknown format",
         })
     }
 }

@@ -111,6 +111,16 @@ pub enum Tag {
     Name,
 }
 
+impl Tag {
+    /// The release that it is compared as.
+    pub fn release(&self) -> Option<&Release> {
+        match self {
+            Self::Number(release) | Self::Marker(release) => Some(release),
+            Self::Name => None,
+        }
+    }
+}
+
 /// A version node's name, read: `GLIBC_2.34`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AbiVersion {

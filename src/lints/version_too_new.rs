@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Applies, Check, Lint, Sink, Subject};
-use crate::artifact::{AbiVersion, Artifact, Binding, Libc, Release, Symbols, Tag, VersionNeed};
+use crate::artifact::{AbiVersion, Artifact, Binding, Libc, Release, Symbols, VersionNeed};
 use crate::finding::{Finding, Item, Level, SymbolUse};
 use crate::policy::{Against, At};
 use crate::text::some_of;
@@ -42,10 +42,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
 }
 
 fn release(need: &VersionNeed) -> Option<Release> {
-    match AbiVersion::parse(&need.version, []).tag {
-        Tag::Number(release) | Tag::Marker(release) => Some(release),
-        Tag::Name => None,
-    }
+    AbiVersion::parse(&need.version, []).tag.release().cloned()
 }
 
 fn finding(

@@ -1,14 +1,16 @@
 //! For people: rustc's look.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level as Mark, Renderer, Snippet};
 use anstyle::{AnsiColor, Effects, Style};
 
-use super::{Check, Failure, shown_path};
+use super::{Check, Failure, shown_path, shown_place};
+use crate::artifact::Format;
 use crate::finding::{Finding, Level};
+use crate::judge::Input;
 use crate::lints;
 use crate::policy::{Policy, Problem, Source};
 use crate::text::{count, escape, some_of};
@@ -80,12 +82,7 @@ fn diagnostic(
         elements.push(snippet(&policy.source, &path, &forbids.span, &forbids.label).into());
     }
     if let Some(place) = &finding.place {
-        let mut line = format!("in {}", shown_path(&place.path, base));
-        match place.triples.as_slice() {
-            [] => {}
-            [one] => line.push_str(&format!(" ({one})")),
-            several => line.push_str(&format!(" ({})", some_of(several, 3))),
-        }
+        let line = format!("in {}", shown_place(place, base));
         elements.push(Mark::NOTE.message(line).into());
     }
     elements.extend(finding.notes.iter().map(|note| Mark::NOTE.message(wrapped(note)).into()));
@@ -236,12 +233,19 @@ fn verdict(report: &Check<'_>) -> String {
 /// What the verdict does not cover, or covers by an exception.
 fn asides(report: &Check<'_>, base: &Path) -> Vec<String> {
     let mut lines = Vec::new();
-    let not_examined: Vec<_> = report
-        .not_examined()
-        .map(|(input, format)| format!("{} ({format})", shown_path(&input.path, base)))
-        .collect();
-    if !not_examined.is_empty() {
-        lines.push(format!("not examined: {}", some_of(&not_examined, NAMED)));
+    let not_examined: Vec<_> = report.not_examined().collect();
+    if not_examined.len() > NAMED {
+        let mut kinds = BTreeMap::new();
+        for (_, format) in &not_examined {
+            *kinds.entry(format.to_string()).or_insert(0) += 1;
+        }
+        let kinds: Vec<_> = kinds.iter().map(|(kind, number)| count(*number, kind)).collect();
+        lines.push(format!("not examined: {}", kinds.join(", ")));
+    } else if !not_examined.is_empty() {
+        let named =
+            |(input, format): &(&Input, Format)| format!("{} ({format})", shown_path(&input.path, base));
+        let named: Vec<_> = not_examined.iter().map(named).collect();
+        lines.push(format!("not examined: {}", named.join(", ")));
     }
     if let Some(passed_over) = report.passed_over.filter(|passed_over| !passed_over.is_empty()) {
         let kinds: Vec<_> = passed_over.iter().map(|(kind, number)| count(*number, kind)).collect();

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::artifact::Format;
 use crate::exit::Happened;
-use crate::finding::{Finding, Level};
+use crate::finding::{Finding, Level, Place};
 use crate::judge::{Input, Judgement};
 use crate::lints::Reading;
 use crate::policy::{Policy, Problem, Source};
@@ -123,6 +123,15 @@ fn shown_path(path: &std::path::Path, base: &std::path::Path) -> String {
     crate::text::path(
         path.strip_prefix(base).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path),
     )
+}
+
+/// A file and what it is for.
+fn shown_place(place: &Place, base: &std::path::Path) -> String {
+    let path = shown_path(&place.path, base);
+    match place.triples.as_slice() {
+        [] => path,
+        triples => format!("{path}, {}", crate::text::some_of(triples, 3)),
+    }
 }
 
 fn current_dir() -> PathBuf {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Check, shown_path};
+use super::{Check, shown_path, shown_place};
 use crate::finding::{Finding, Level};
 use crate::policy::Policy;
 use crate::text::{count, escape};
@@ -39,6 +39,7 @@ fn line(out: &mut impl Write, finding: &Finding, policy: &Policy, base: &Path) -
     }
     write!(out, "{level}[{}]: {}", finding.lint, escape(&finding.message))?;
     match &finding.place {
+        Some(place) if at.is_some() => writeln!(out, " (in {})", shown_place(place, base)),
         Some(place) if !place.triples.is_empty() => writeln!(out, " ({})", escape(&place.triples.join(", "))),
         _ => writeln!(out),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::json::{self, Failure as FailureOut, PathText, SCHEMA_VERSION, Tool};
 use super::{Failure, MessageFormat, Streams, current_dir, human, shown_path};
-use crate::artifact::{Artifact, Binding, Format, Stack, Symbols};
+use crate::artifact::{AbiVersion, Artifact, Binding, Format, Libc, Stack, Symbols};
 use crate::text::{escape, some_of};
 
 /// A file and what it turned out to be.
@@ -88,8 +88,15 @@ pub fn show(
 /// A line of `name: value`; lists go below each other.
 fn row(out: &mut impl Write, name: &str, values: &[String]) -> io::Result<()> {
     for (at, value) in values.iter().enumerate() {
-        let name = if at == 0 { name } else { "" };
-        writeln!(out, "  {name:<20}{}", escape(value))?;
+        let head = format!("  {:<20}", if at == 0 { name } else { "" });
+        let rest = " ".repeat(head.len() + 2);
+        let value = escape(value);
+        let options = textwrap::Options::new(80)
+            .initial_indent(&head)
+            .subsequent_indent(&rest)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        writeln!(out, "{}", textwrap::fill(&value, options))?;
     }
     Ok(())
 }
@@ -101,7 +108,9 @@ fn one(value: impl ToString) -> [String; 1] {
 fn facts(out: &mut impl Write, path: &str, facts: &Artifact) -> io::Result<()> {
     writeln!(out, "{path}: {}", kind(facts))?;
     row(out, "interpreter", facts.interpreter.as_slice())?;
-    row(out, "C library", &one(facts.libc))?;
+    if facts.libc != Libc::Unknown {
+        row(out, "C library", &one(facts.libc))?;
+    }
     row(out, "soname", facts.soname.as_slice())?;
     row(out, "needed", &facts.needed)?;
     row(out, "run path (DT_RPATH)", &facts.rpath)?;
@@ -132,7 +141,12 @@ fn version_needs(facts: &Artifact) -> Vec<String> {
     files.dedup();
     let of_file = |file: &str| {
         let needs = facts.version_needs.iter().filter(|need| need.file == file);
-        let nodes = needs.map(|need| match need.weak {
+        let mut needs: Vec<_> = needs.collect();
+        needs.sort_by_cached_key(|need| {
+            let version = AbiVersion::parse(&need.version, []);
+            (version.namespace, version.tag.release().cloned(), need.version.clone())
+        });
+        let nodes = needs.into_iter().map(|need| match need.weak {
             true => format!("{} (weak)", need.version),
             false => need.version.clone(),
         });
@@ -144,6 +158,7 @@ fn version_needs(facts: &Artifact) -> Vec<String> {
 fn symbols(facts: &Artifact) -> Option<String> {
     match facts.symbols.as_ref()? {
         Symbols::Unreadable(why) => Some(format!("cannot be read: {why}")),
+        Symbols::All(symbols) if symbols.is_empty() => None,
         Symbols::All(symbols) => {
             let defined =
                 symbols.iter().filter(|symbol| symbol.defined && symbol.binding != Binding::Local).count();
