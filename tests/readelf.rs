@@ -217,6 +217,10 @@ mod unix {
             number.parse::<u32>().ok().filter(|number| *number > 0)?;
             // STB_GNU_UNIQUE in a file whose OSABI is not GNU is `<OS specific>: 10`, in three words.
             let words: Vec<&str> = words.filter(|word| !matches!(*word, "<OS" | "specific>:")).collect();
+            // readelf gives a section's symbol the section's name, which only a section header tells.
+            if *words.get(2)? == "SECTION" {
+                return None;
+            }
             let binding = match words.get(3)?.chars().next()? {
                 first if first.is_ascii_digit() => 'U',
                 first => first,
@@ -247,6 +251,7 @@ mod unix {
             };
             let mut found: Vec<Named> = symbols
                 .iter()
+                .filter(|symbol| symbol.kind != "section")
                 .map(|symbol| {
                     let binding = match symbol.binding {
                         Binding::Local => 'L',
