@@ -18,7 +18,8 @@ use serde::Serialize;
 pub use self::elf::Depth;
 pub use self::format::Format;
 pub use self::machine::{Arch, Class, Endian};
-pub use self::source::{Source, kind_of};
+use self::source::Source;
+pub use self::source::kind_of;
 pub use self::version::{AbiVersion, Release, Tag};
 
 /// The longest name read from a file, in bytes. C++ names of 30 KB are real.
@@ -78,9 +79,17 @@ pub enum Examined {
 
 /// Reads one file, as deep as asked.
 pub fn examine(path: &Path, depth: Depth) -> Result<Examined, ReadError> {
-    let source = Source::open(path)?;
-    match format::sniff(&source)? {
-        Format::Elf => elf::read(&source, depth),
+    examine_source(&Source::open(path)?, depth)
+}
+
+/// Reads what is in memory already.
+pub fn examine_bytes(bytes: Vec<u8>, depth: Depth) -> Result<Examined, ReadError> {
+    examine_source(&Source::from_bytes(bytes), depth)
+}
+
+fn examine_source(source: &Source, depth: Depth) -> Result<Examined, ReadError> {
+    match format::sniff(source)? {
+        Format::Elf => elf::read(source, depth),
         other => Ok(Examined::Other(other)),
     }
 }

@@ -19,9 +19,16 @@ const PAGES_KEPT: usize = 512;
 /// wild is some 60 MB; past this limit the answer is an error, not memory.
 const LARGEST_READ: u64 = 512 << 20;
 
+/// Where the bytes are.
+#[derive(Debug)]
+enum Backing {
+    File(File),
+    Memory(Vec<u8>),
+}
+
 #[derive(Debug)]
 pub struct Source {
-    file: File,
+    backing: Backing,
     len: u64,
     pages: RefCell<HashMap<u64, Box<[u8]>>>,
 }
@@ -39,7 +46,12 @@ impl Source {
         if !metadata.is_file() {
             return Err(ReadError::NotAFile(kind_of(&metadata)));
         }
-        Ok(Self { file, len: metadata.len(), pages: RefCell::default() })
+        Ok(Self { len: metadata.len(), backing: Backing::File(file), pages: RefCell::default() })
+    }
+
+    /// Bytes that are in memory already.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self { len: bytes.len() as u64, backing: Backing::Memory(bytes), pages: RefCell::default() }
     }
 
     /// The file's length when it was opened, in bytes.
@@ -114,7 +126,15 @@ impl Source {
     }
 
     fn fill(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
-        read_exact_at(&self.file, buffer, offset).map_err(|error| match error.kind() {
+        let read = match &self.backing {
+            Backing::File(file) => read_exact_at(file, buffer, offset),
+            Backing::Memory(bytes) => {
+                let from = offset as usize;
+                buffer.copy_from_slice(&bytes[from..from + buffer.len()]);
+                Ok(())
+            }
+        };
+        read.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => ReadError::Shrunk { len: self.len },
             _ => ReadError::Io(error),
         })

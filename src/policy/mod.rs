@@ -3,6 +3,8 @@
 //! `parse` turns text into a [`Policy`] or into every problem it has, each
 //! with its span; [`Policy::rules`] says what holds for one artifact.
 
+mod exceptions;
+mod keys;
 mod parse;
 mod rules;
 mod scopes;

@@ -7,15 +7,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use jiff::civil::Date;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::scopes::unknown_triple;
-use super::{
-    At, Build, Exception, Keys, Linkage, Pattern, Policy, Problem, Scope, Selector, Source, TargetSelector,
-};
-use crate::artifact::Release;
+use super::{At, Build, Exception, Keys, Pattern, Policy, Problem, Scope, Selector, Source, TargetSelector};
 use crate::finding::Level;
 use crate::lints;
 use crate::text::did_you_mean;
@@ -23,7 +19,7 @@ use crate::text::did_you_mean;
 /// No policy is as large as this, in bytes; a device or a dump might be.
 const LARGEST: u64 = 4 << 20;
 
-type Value<'i> = Spanned<DeValue<'i>>;
+pub type Value<'i> = Spanned<DeValue<'i>>;
 
 /// Keys that hold at the top, for a target and for an artifact.
 const RULE_KEYS: &[&str] = &[
@@ -41,7 +37,6 @@ const RULE_KEYS: &[&str] = &[
 const TOP_KEYS: &[&str] = &["requires", "artifacts", "build", "target", "artifact", "lints", "exception"];
 const TARGET_KEYS: &[&str] = &["artifact", "test"];
 const BUILD_KEYS: &[&str] = &["profile", "targets", "features", "all-features", "no-default-features"];
-const EXCEPTION_KEYS: &[&str] = &["lint", "subject", "artifact", "target", "platform", "reason", "until"];
 
 /// Reads the file. `Err` says why it could not be, in words.
 pub fn read(path: &Path) -> Result<Source, String> {
@@ -89,16 +84,16 @@ struct Parsed {
     exceptions: Vec<Exception>,
 }
 
-struct Walk {
-    problems: Vec<Problem>,
+pub struct Walk {
+    pub problems: Vec<Problem>,
 }
 
 impl Walk {
-    fn problem(&mut self, problem: Problem) {
+    pub fn problem(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
-    fn unknown_key(&mut self, key: &str, span: Range<usize>, place: &str, known: &[&[&str]]) {
+    pub fn unknown_key(&mut self, key: &str, span: Range<usize>, place: &str, known: &[&[&str]]) {
         let candidates = known.iter().copied().flatten().copied();
         let problem =
             Problem::new(format!("unknown key `{key}` in {place}"), span).label("not a key of this table");
@@ -108,7 +103,7 @@ impl Walk {
         });
     }
 
-    fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
+    pub fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
         let found = value.get_ref().type_str();
         self.problem(
             Problem::new(format!("`{key}` must be {wanted}"), value.span())
@@ -116,7 +111,7 @@ impl Walk {
         );
     }
 
-    fn string(&mut self, value: &Value<'_>, key: &str) -> Option<At<String>> {
+    pub fn string(&mut self, value: &Value<'_>, key: &str) -> Option<At<String>> {
         match value.get_ref().as_str() {
             Some(text) => Some(At { value: text.to_owned(), span: value.span() }),
             None => {
@@ -133,7 +128,7 @@ impl Walk {
         })
     }
 
-    fn strings(&mut self, value: &Value<'_>, key: &str) -> Vec<At<String>> {
+    pub fn strings(&mut self, value: &Value<'_>, key: &str) -> Vec<At<String>> {
         match value.get_ref().as_array() {
             Some(array) => array.iter().filter_map(|one| self.string(one, key)).collect(),
             None => {
@@ -143,7 +138,7 @@ impl Walk {
         }
     }
 
-    fn table<'v, 'i>(&mut self, value: &'v Value<'i>, key: &str) -> Option<&'v DeTable<'i>> {
+    pub fn table<'v, 'i>(&mut self, value: &'v Value<'i>, key: &str) -> Option<&'v DeTable<'i>> {
         let table = value.get_ref().as_table();
         if table.is_none() {
             self.wrong_type(value, key, "a table");
@@ -151,7 +146,7 @@ impl Walk {
         table
     }
 
-    fn pattern(&mut self, text: &str, span: Range<usize>) -> Option<Pattern> {
+    pub fn pattern(&mut self, text: &str, span: Range<usize>) -> Option<Pattern> {
         if text.is_empty() {
             self.problem(Problem::new("an empty name matches nothing", span));
             return None;
@@ -167,7 +162,7 @@ impl Walk {
         }
     }
 
-    fn patterns(&mut self, value: &Value<'_>, key: &str) -> Vec<At<Pattern>> {
+    pub fn patterns(&mut self, value: &Value<'_>, key: &str) -> Vec<At<Pattern>> {
         let strings = self.strings(value, key);
         strings
             .into_iter()
@@ -220,117 +215,6 @@ impl Walk {
                     .help("write it as Cargo.toml does: requires = \">=0.1\""),
             ),
         }
-    }
-
-    /// One key of the kind that every scope may have.
-    fn rule(
-        &mut self,
-        keys: &mut Keys,
-        key: &str,
-        key_span: Range<usize>,
-        value: &Value<'_>,
-        place: &str,
-        known: &[&[&str]],
-    ) {
-        match key {
-            "glibc" => self.ceiling(keys, "GLIBC", key, value),
-            "glibcxx" => self.ceiling(keys, "GLIBCXX", key, value),
-            "versions" => {
-                let Some(table) = self.table(value, "versions") else { return };
-                for (namespace, value) in table {
-                    let namespace = namespace.get_ref();
-                    self.ceiling(keys, namespace, &format!("versions.{namespace}"), value);
-                }
-            }
-            "linkage" => {
-                let Some(At { value, span }) = self.string(value, key) else { return };
-                let linkage = match value.as_str() {
-                    "static" => Linkage::Static,
-                    "dynamic" => Linkage::Dynamic,
-                    _ => {
-                        return self.problem(
-                            Problem::new(format!("`{value}` is no linkage"), span)
-                                .help("`static` or `dynamic`; leave the key out where either will do"),
-                        );
-                    }
-                };
-                keys.linkage = Some(At { value: linkage, span });
-            }
-            "libraries" => {
-                let span = value.span();
-                keys.libraries = Some(At { value: self.patterns(value, key), span });
-            }
-            "cpu" => {
-                self.string(value, key);
-                self.not_enforced(key, key_span);
-            }
-            "install" => {
-                if let Some(At { value, span }) = self.string(value, key)
-                    && value != "plain"
-                {
-                    self.problem(Problem::new(format!("`{value}` is no kind of install"), span).help(
-                        "`plain` is the only one: nothing beyond what the platform installs by itself",
-                    ));
-                }
-                self.not_enforced(key, key_span);
-            }
-            "runs-on" | "packages" => {
-                self.strings(value, key);
-                self.not_enforced(key, key_span);
-            }
-            "undefined" => {
-                self.patterns(value, key);
-                self.not_enforced(key, key_span);
-            }
-            _ => self.unknown_key(key, key_span, place, known),
-        }
-    }
-
-    /// A rule that is written down and not kept would be a silent pass.
-    fn not_enforced(&mut self, key: &str, span: Range<usize>) {
-        let version = env!("CARGO_PKG_VERSION");
-        self.problem(
-            Problem::new(format!("`{key}` is not enforced by cargo-compat {version}"), span)
-                .label("this rule would pass whatever the artifacts do")
-                .help("comment it out until a version enforces it"),
-        );
-    }
-
-    fn ceiling(&mut self, keys: &mut Keys, namespace: &str, key: &str, value: &Value<'_>) {
-        if value.get_ref().is_float() || value.get_ref().is_integer() {
-            let written = match value.get_ref() {
-                DeValue::Float(float) => float.as_str().to_owned(),
-                DeValue::Integer(integer) => integer.to_string(),
-                _ => String::new(),
-            };
-            let read: Option<f64> = written.parse().ok();
-            let label = match read {
-                Some(read) if read.to_string() != written => format!("TOML reads this number as {read}"),
-                _ => "this is a number".to_owned(),
-            };
-            return self.problem(
-                Problem::new(format!("`{key}` must be a string"), value.span()).label(label).help(format!(
-                    "put it in quotes: {} = \"{written}\"",
-                    key.rsplit('.').next().unwrap_or(key)
-                )),
-            );
-        }
-        let Some(At { value: text, span }) = self.string(value, key) else { return };
-        let bare = text.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('_'));
-        let Some(release) = Release::parse(bare.unwrap_or(&text)) else {
-            return self.problem(
-                Problem::new(format!("`{text}` is no version"), span)
-                    .label("numbers with dots between them are")
-                    .help(format!("for example {} = \"2.28\"", key.rsplit('.').next().unwrap_or(key))),
-            );
-        };
-        if keys.versions.contains_key(namespace) {
-            return self.problem(
-                Problem::new(format!("the highest {namespace} version is set twice in one table"), span)
-                    .help(format!("`glibc` is `versions.GLIBC`, `glibcxx` is `versions.GLIBCXX`; keep one of `{key}` and the other")),
-            );
-        }
-        keys.versions.insert(namespace.to_owned(), At { value: release, span });
     }
 
     fn build(&mut self, value: &Value<'_>) -> Build {
@@ -449,7 +333,7 @@ impl Walk {
         levels
     }
 
-    fn lint(&mut self, name: &str, span: Range<usize>) -> Option<&'static lints::Lint> {
+    pub fn lint(&mut self, name: &str, span: Range<usize>) -> Option<&'static lints::Lint> {
         let found = lints::find(name);
         if found.is_none() {
             let problem = Problem::new(format!("unknown lint `{name}`"), span);
@@ -462,95 +346,5 @@ impl Walk {
             });
         }
         found
-    }
-
-    fn exceptions(&mut self, value: &Value<'_>) -> Vec<Exception> {
-        let Some(array) = value.get_ref().as_array() else {
-            self.wrong_type(value, "exception", "a list of tables, each opened by [[exception]]");
-            return Vec::new();
-        };
-        array.iter().filter_map(|value| self.exception(value)).collect()
-    }
-
-    fn exception(&mut self, value: &Value<'_>) -> Option<Exception> {
-        let table = self.table(value, "exception")?;
-        let before = self.problems.len();
-        let mut lint = None;
-        let mut reason = None;
-        let mut exception = Exception {
-            span: value.span(),
-            lint: "",
-            subject: None,
-            artifact: None,
-            target: None,
-            platform: None,
-            reason: String::new(),
-            until: None,
-        };
-        for (key, value) in table {
-            let name = key.get_ref().as_ref();
-            match name {
-                "until" => exception.until = self.date(value),
-                "lint" | "subject" | "artifact" | "target" | "platform" | "reason" => {
-                    let Some(At { value: text, span }) = self.string(value, name) else { continue };
-                    match name {
-                        "lint" => lint = self.lint(&text, span),
-                        "subject" => exception.subject = Some(text),
-                        "artifact" => exception.artifact = self.pattern(&text, span),
-                        "target" => match TargetSelector::parse(&text, span) {
-                            Ok(selector) => exception.target = Some(selector),
-                            Err(problem) => self.problem(problem),
-                        },
-                        "platform" => exception.platform = Some(text),
-                        _ => reason = Some(At { value: text, span }),
-                    }
-                }
-                other => self.unknown_key(other, key.span(), "[[exception]]", &[EXCEPTION_KEYS]),
-            }
-        }
-        if !table.iter().any(|(key, _)| key.get_ref() == "lint") {
-            self.problem(
-                Problem::new("an exception without `lint`", value.span())
-                    .help("name the lint that it is for"),
-            );
-        }
-        match reason {
-            Some(At { value, .. }) if !value.trim().is_empty() => exception.reason = value,
-            Some(At { span, .. }) => self.problem(
-                Problem::new("an exception without a reason", span)
-                    .help("say why it is accepted, for the next reader"),
-            ),
-            None if table.iter().any(|(key, _)| key.get_ref() == "reason") => {}
-            None => self.problem(
-                Problem::new("an exception without `reason`", value.span())
-                    .help("say why it is accepted, for the next reader: reason = \"…\""),
-            ),
-        }
-        exception.lint = lint?.name;
-        (self.problems.len() == before).then_some(exception)
-    }
-
-    fn date(&mut self, value: &Value<'_>) -> Option<At<Date>> {
-        // TOML has dates of its own; in quotes they are taken too.
-        let text = match value.get_ref() {
-            DeValue::Datetime(date) => date.to_string(),
-            other => match other.as_str() {
-                Some(text) => text.to_owned(),
-                None => {
-                    self.wrong_type(value, "until", "a date");
-                    return None;
-                }
-            },
-        };
-        match text.parse::<Date>() {
-            Ok(date) if text.len() == 10 => Some(At { value: date, span: value.span() }),
-            _ => {
-                self.problem(
-                    Problem::new(format!("`{text}` is no date"), value.span())
-                        .help("year-month-day: 2027-06-30"),
-                );
-                None
-            }
-        }
     }
 }

@@ -1,0 +1,122 @@
+//! The keys that may stand at the top, for a target and for an artifact.
+
+use std::ops::Range;
+
+use toml::de::DeValue;
+
+use super::parse::{Value, Walk};
+use super::{At, Keys, Linkage, Problem};
+use crate::artifact::Release;
+
+impl Walk {
+    /// One key of the kind that every scope may have.
+    pub fn rule(
+        &mut self,
+        keys: &mut Keys,
+        key: &str,
+        key_span: Range<usize>,
+        value: &Value<'_>,
+        place: &str,
+        known: &[&[&str]],
+    ) {
+        match key {
+            "glibc" => self.ceiling(keys, "GLIBC", key, value),
+            "glibcxx" => self.ceiling(keys, "GLIBCXX", key, value),
+            "versions" => {
+                let Some(table) = self.table(value, "versions") else { return };
+                for (namespace, value) in table {
+                    let namespace = namespace.get_ref();
+                    self.ceiling(keys, namespace, &format!("versions.{namespace}"), value);
+                }
+            }
+            "linkage" => {
+                let Some(At { value, span }) = self.string(value, key) else { return };
+                let linkage = match value.as_str() {
+                    "static" => Linkage::Static,
+                    "dynamic" => Linkage::Dynamic,
+                    _ => {
+                        return self.problem(
+                            Problem::new(format!("`{value}` is no linkage"), span)
+                                .help("`static` or `dynamic`; leave the key out where either will do"),
+                        );
+                    }
+                };
+                keys.linkage = Some(At { value: linkage, span });
+            }
+            "libraries" => {
+                let span = value.span();
+                keys.libraries = Some(At { value: self.patterns(value, key), span });
+            }
+            "cpu" => {
+                self.string(value, key);
+                self.not_enforced(key, key_span);
+            }
+            "install" => {
+                if let Some(At { value, span }) = self.string(value, key)
+                    && value != "plain"
+                {
+                    self.problem(Problem::new(format!("`{value}` is no kind of install"), span).help(
+                        "`plain` is the only one: nothing beyond what the platform installs by itself",
+                    ));
+                }
+                self.not_enforced(key, key_span);
+            }
+            "runs-on" | "packages" => {
+                self.strings(value, key);
+                self.not_enforced(key, key_span);
+            }
+            "undefined" => {
+                self.patterns(value, key);
+                self.not_enforced(key, key_span);
+            }
+            _ => self.unknown_key(key, key_span, place, known),
+        }
+    }
+
+    /// A rule that is written down and not kept would be a silent pass.
+    pub fn not_enforced(&mut self, key: &str, span: Range<usize>) {
+        let version = env!("CARGO_PKG_VERSION");
+        self.problem(
+            Problem::new(format!("`{key}` is not enforced by cargo-compat {version}"), span)
+                .label("this rule would pass whatever the artifacts do")
+                .help("comment it out until a version enforces it"),
+        );
+    }
+
+    fn ceiling(&mut self, keys: &mut Keys, namespace: &str, key: &str, value: &Value<'_>) {
+        if value.get_ref().is_float() || value.get_ref().is_integer() {
+            let written = match value.get_ref() {
+                DeValue::Float(float) => float.as_str().to_owned(),
+                DeValue::Integer(integer) => integer.to_string(),
+                _ => String::new(),
+            };
+            let read: Option<f64> = written.parse().ok();
+            let label = match read {
+                Some(read) if read.to_string() != written => format!("TOML reads this number as {read}"),
+                _ => "this is a number".to_owned(),
+            };
+            return self.problem(
+                Problem::new(format!("`{key}` must be a string"), value.span()).label(label).help(format!(
+                    "put it in quotes: {} = \"{written}\"",
+                    key.rsplit('.').next().unwrap_or(key)
+                )),
+            );
+        }
+        let Some(At { value: text, span }) = self.string(value, key) else { return };
+        let bare = text.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('_'));
+        let Some(release) = Release::parse(bare.unwrap_or(&text)) else {
+            return self.problem(
+                Problem::new(format!("`{text}` is no version"), span)
+                    .label("numbers with dots between them are")
+                    .help(format!("for example {} = \"2.28\"", key.rsplit('.').next().unwrap_or(key))),
+            );
+        };
+        if keys.versions.contains_key(namespace) {
+            return self.problem(
+                Problem::new(format!("the highest {namespace} version is set twice in one table"), span)
+                    .help(format!("`glibc` is `versions.GLIBC`, `glibcxx` is `versions.GLIBCXX`; keep one of `{key}` and the other")),
+            );
+        }
+        keys.versions.insert(namespace.to_owned(), At { value: release, span });
+    }
+}
