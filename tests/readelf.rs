@@ -41,8 +41,8 @@ mod unix {
         let sample: Vec<PathBuf> = files.iter().step_by(SAMPLE).cloned().collect();
         let large = vec![extension];
         let trials = vec![
-            trial("needs_agree_with_readelf", reason.clone(), files, |files| needs_agree(files)),
-            trial("symbols_agree_with_readelf", reason.clone(), sample.clone(), |files| symbols_agree(files)),
+            trial("needs_agree_with_readelf", reason.clone(), files, needs_agree),
+            trial("symbols_agree_with_readelf", reason.clone(), sample.clone(), symbols_agree),
             trial("facts_need_no_section_headers", reason, sample, |files| {
                 section_headers_do_not_matter(files)
             }),

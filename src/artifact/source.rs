@@ -15,9 +15,9 @@ use super::ReadError;
 const PAGE: u64 = 4096;
 /// Pages kept; past that the cache starts afresh. 512 × 4 KiB = 2 MiB.
 const PAGES_KEPT: usize = 512;
-/// The largest table read in one piece. The largest symbol table seen in the
-/// wild is some 60 MB; past this limit the answer is an error, not memory.
-const LARGEST_READ: u64 = 512 << 20;
+/// The largest table read in one piece, in bytes: far more than real ones
+/// have. Past this limit the answer is an error, not memory.
+const LARGEST_READ: u64 = 128 << 20;
 
 /// Where the bytes are.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::artifact::{Depth, Examined, Format, examine};
+use crate::artifact::{Artifact, Depth, Examined, Format, examine};
 use crate::exit::Happened;
 use crate::files::{self, Found};
 use crate::finding::Level;
@@ -305,20 +305,28 @@ fn read_built(policy: &Policy, mut artifacts: Vec<CargoArtifact>) -> Vec<Input> 
         .zip(alike)
         .map(|(artifact, alike)| {
             let writers = &writers[&artifact.path];
-            let reading = if writers.len() > 1 {
+            let own: Vec<String> = artifact.triple.iter().cloned().collect();
+            let (reading, triples) = if writers.len() > 1 {
                 let named: Vec<_> = writers.iter().map(|name| format!("`{name}`")).collect();
-                Reading::Ambiguous {
+                let ambiguous = Reading::Ambiguous {
                     message: format!(
                         "{} are built to one file, so only one of them is there",
                         named.join(" and ")
                     ),
                     help: format!("judge one at a time:\ncargo compat check --package {}", artifact.package),
-                }
+                };
+                (ambiguous, own)
             } else {
-                let triples: Vec<_> = artifact.triple.iter().cloned().collect();
-                reading(policy, &artifact.path, &artifact.name(alike), |_| triples.clone()).0
+                // Without a word from cargo or rustc, the file itself tells.
+                let triples = |facts: &Artifact| match own.is_empty() {
+                    true => target::triples(facts, &[], Some(policy)),
+                    false => own.clone(),
+                };
+                reading(policy, &artifact.path, &artifact.name(alike), triples)
             };
-            artifact.into_input(alike, reading)
+            let triples =
+                if triples.is_empty() { artifact.triple.iter().cloned().collect() } else { triples };
+            artifact.into_input(alike, reading, triples)
         })
         .collect()
 }
@@ -397,7 +405,7 @@ fn reading(
     policy: &Policy,
     path: &Path,
     name: &Name,
-    triples: impl Fn(&crate::artifact::Artifact) -> Vec<String>,
+    triples: impl Fn(&Artifact) -> Vec<String>,
 ) -> (Reading, Vec<String>) {
     match examine(path, Depth::Needs) {
         Ok(Examined::Elf(facts)) => {

@@ -23,7 +23,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     let Some(span) = spans.into_iter().flatten().next().filter(|_| format.ships_elsewhere()) else {
         return Applies::No;
     };
-    let shown = &subject.name.shown;
+    let shown = crate::text::escape(&subject.name.shown);
     sink.push(
         Finding::new(format!("`{shown}` is a {format}, which cargo-compat does not read"))
             .subject(format.to_string())

@@ -3,6 +3,7 @@
 use super::{Applies, Check, Lint, Sink, Subject};
 use crate::artifact::{Artifact, Libc};
 use crate::finding::{Finding, Item, Level};
+use crate::text::escape;
 
 pub static LINT: Lint = Lint {
     name: "interpreter_unexpected",
@@ -29,8 +30,9 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         .item(Item::Interpreter { path: path.clone(), expected: Vec::new() })
         .note(format!("it names `{path}`"))
         .help(format!(
-            "if it is right, say so:\n[[exception]]\nlint = \"{}\"\nsubject = \"{path}\"\nreason = \"…\"",
-            LINT.name
+            "if it is right, say so:\n[[exception]]\nlint = \"{}\"\nsubject = \"{}\"\nreason = \"…\"",
+            LINT.name,
+            escape(path)
         ));
         finding.undecided = true;
         sink.push(finding);

@@ -3,6 +3,7 @@
 use super::{Applies, Check, Lint, Sink, Subject};
 use crate::artifact::Artifact;
 use crate::finding::{Finding, Item, Level};
+use crate::text::escape;
 
 pub static LINT: Lint = Lint {
     name: "library_not_allowed",
@@ -44,7 +45,8 @@ fn is_own_loader(facts: &Artifact, name: &str) -> bool {
 }
 
 fn advice(subject: &Subject<'_>, name: &str) -> String {
-    let allow = format!("or allow it: add \"{name}\" to `libraries`");
+    let shown = escape(name);
+    let allow = format!("or allow it: add \"{shown}\" to `libraries`");
     match (subject.from_cargo, name) {
         (
             _,

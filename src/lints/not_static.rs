@@ -4,6 +4,7 @@ use super::{Applies, Check, Lint, Sink, Subject};
 use crate::artifact::Artifact;
 use crate::finding::{Finding, Item, Level};
 use crate::policy::Linkage;
+use crate::text::escape;
 
 pub static LINT: Lint = Lint {
     name: "not_static",
@@ -57,7 +58,7 @@ fn advice(subject: &Subject<'_>, facts: &Artifact) -> Option<String> {
             .any(|own| name.starts_with(own))
             && !facts.arch.is_loader_name(name)
     });
-    let third_party: Vec<_> = third_party.cloned().collect();
+    let third_party: Vec<_> = third_party.map(|name| escape(name)).collect();
     if !third_party.is_empty() {
         help.push_str(&format!(
             "\nand give the crates that link {} their `vendored`, `bundled` or `static` feature",

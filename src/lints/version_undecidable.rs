@@ -4,6 +4,7 @@ use super::{Applies, Check, Lint, Sink, Subject};
 use crate::artifact::Libc;
 use crate::finding::{Finding, Item, Level};
 use crate::policy::Against;
+use crate::text::escape;
 
 pub static LINT: Lint = Lint {
     name: "version_undecidable",
@@ -40,7 +41,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         let lint = LINT.name;
         sink.push(finding.help(format!(
             "if every system you promise has it, accept it:\n[[exception]]\nlint = \"{lint}\"\nsubject = \"{}\"\nreason = \"…\"",
-            need.version
+            escape(&need.version)
         )));
     }
     Applies::Yes

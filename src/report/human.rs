@@ -77,15 +77,17 @@ fn diagnostic(
 ) -> io::Result<()> {
     let mark = if finding.level == Level::Warn { Mark::WARNING } else { Mark::ERROR };
     let path = shown_path(&policy.source.path, base);
+    let label = finding.forbids.as_ref().map(|forbids| escape(&forbids.label)).unwrap_or_default();
     let mut elements: Vec<Element<'_>> = Vec::new();
     if let Some(forbids) = &finding.forbids {
-        elements.push(snippet(&policy.source, &path, &forbids.span, &forbids.label).into());
+        elements.push(snippet(&policy.source, &path, &forbids.span, &label).into());
     }
     if let Some(place) = &finding.place {
         let line = format!("in {}", shown_place(place, base));
         elements.push(Mark::NOTE.message(line).into());
     }
-    elements.extend(finding.notes.iter().map(|note| Mark::NOTE.message(wrapped(note)).into()));
+    // A note is one line; what breaks it came from a file.
+    elements.extend(finding.notes.iter().map(|note| Mark::NOTE.message(wrapped(&escape(note))).into()));
     if first {
         elements.push(Mark::NOTE.message(level_note(finding.lint, policy, &path)).into());
     }

@@ -165,13 +165,13 @@ impl CargoArtifact {
         name
     }
 
-    pub fn into_input(self, alike: bool, reading: Reading) -> Input {
+    pub fn into_input(self, alike: bool, reading: Reading, triples: Vec<String>) -> Input {
         Input {
             name: self.name(alike),
             reading,
             role: Some(self.role),
             from_cargo: true,
-            triples: self.triple.into_iter().collect(),
+            triples,
             stale: self.stale,
             path: self.path,
         }

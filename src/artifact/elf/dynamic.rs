@@ -1,6 +1,8 @@
 //! `PT_DYNAMIC`, read as glibc's loader reads it.
 
 use object::Endianness;
+use std::cell::Cell;
+
 use object::elf;
 use object::read::elf::{Dyn, FileHeader};
 
@@ -8,6 +10,10 @@ use super::{Elf, ReadError, lossy, record};
 
 /// Entries read at most. Real files have some forty.
 const MOST_ENTRIES: u64 = 1 << 20;
+
+/// Bytes of names taken at most from one file. Names may share their ends, so
+/// without a limit a small table could be made to give names without end.
+const MOST_NAMES: u64 = 64 << 20;
 
 /// The entries that matter here. Of a tag that may stand once the loader keeps
 /// the last (`elf/get-dynamic-info.h`); `DT_NEEDED` it walks.
@@ -48,7 +54,8 @@ impl Dynamic {
         &self,
         elf: &'e Elf<'s, H>,
     ) -> Result<Strings<'e, 's, H>, ReadError> {
-        let Some(address) = self.string_table else { return Ok(Strings { elf, offset: 0, size: 0 }) };
+        let given = Cell::new(0);
+        let Some(address) = self.string_table else { return Ok(Strings { elf, offset: 0, size: 0, given }) };
         let (offset, available) = elf.offset_of(address, "DT_STRTAB")?;
         let size = self.string_size.unwrap_or(available);
         if size > available {
@@ -56,7 +63,7 @@ impl Dynamic {
                 "DT_STRSZ is {size}, but only {available} bytes of the segment follow DT_STRTAB"
             )));
         }
-        Ok(Strings { elf, offset, size })
+        Ok(Strings { elf, offset, size, given })
     }
 }
 
@@ -65,6 +72,7 @@ pub struct Strings<'e, 's, H: FileHeader<Endian = Endianness>> {
     elf: &'e Elf<'s, H>,
     pub offset: u64,
     pub size: u64,
+    given: Cell<u64>,
 }
 
 impl<H: FileHeader<Endian = Endianness>> Strings<'_, '_, H> {
@@ -76,7 +84,19 @@ impl<H: FileHeader<Endian = Endianness>> Strings<'_, '_, H> {
             )));
         }
         let bytes = self.elf.source.c_string(self.offset + at, self.offset + self.size, what)?;
+        self.spend(bytes.len())?;
         Ok(lossy(&bytes))
+    }
+
+    /// Counts the bytes of a name that is given out.
+    pub fn spend(&self, bytes: usize) -> Result<(), ReadError> {
+        self.given.set(self.given.get() + bytes as u64);
+        if self.given.get() > MOST_NAMES {
+            return Err(ReadError::Malformed(format!(
+                "its names have more than {MOST_NAMES} bytes together"
+            )));
+        }
+        Ok(())
     }
 
     pub fn one(&self, at: Option<u64>, what: &'static str) -> Result<Option<String>, ReadError> {

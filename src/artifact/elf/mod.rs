@@ -135,8 +135,10 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
 
     /// The file bytes from an address to the end of its segment: (offset,
     /// length). `None` where no `PT_LOAD` brings the address from the file.
+    ///
+    /// The last one counts: each is mapped over those before it.
     fn place(&self, address: u64) -> Option<(u64, u64)> {
-        self.loads.iter().find_map(|load| {
+        self.loads.iter().rev().find_map(|load| {
             let into = address.checked_sub(load.address).filter(|into| *into < load.file_size)?;
             Some((load.offset + into, load.file_size - into))
         })

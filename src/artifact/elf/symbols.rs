@@ -12,6 +12,8 @@ use super::versions::Definition;
 use super::{Elf, ReadError, lossy, record};
 use crate::artifact::{Binding, Symbol, Symbols, VersionNeed};
 
+/// Symbols read at most. The largest libraries of Debian have some 300,000.
+const MOST_SYMBOLS: u64 = 1 << 21;
 /// `VERSYM_HIDDEN`: a definition that is not the default one.
 const HIDDEN: u16 = 0x8000;
 
@@ -40,6 +42,11 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         let count = self.symbol_count(dynamic, table_at)?;
         if count == 0 {
             return Ok(Vec::new());
+        }
+        if count > MOST_SYMBOLS {
+            return Err(ReadError::Malformed(format!(
+                "the dynamic symbol table has {count} entries; more than {MOST_SYMBOLS} are not read"
+            )));
         }
         let size = size_of::<H::Sym>() as u64;
         let table = self.at_address(table_at, count.saturating_mul(size), "the dynamic symbol table")?;
