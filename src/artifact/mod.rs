@@ -168,8 +168,11 @@ pub struct Artifact {
     pub text_relocations: bool,
     /// `PT_GNU_STACK`.
     pub stack: Stack,
-    /// The largest `p_align` of a `PT_LOAD`, in bytes.
+    /// The smallest `p_align` of a `PT_LOAD`, in bytes.
     pub load_alignment: u64,
+    /// In a static glibc program: `caller → function` for each function that
+    /// makes glibc load NSS modules or converters at run time.
+    pub name_service_calls: Vec<String>,
     /// `NT_GNU_ABI_TAG`: the oldest Linux kernel.
     pub abi_tag: Option<String>,
     /// `GNU_PROPERTY_X86_ISA_1_NEEDED`, its bits.

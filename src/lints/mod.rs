@@ -12,7 +12,9 @@ use crate::policy::{Name, Policy, Rules};
 
 mod allowance_unused;
 mod artifact_stale;
+mod dlopen_dependency;
 mod exception_expired;
+mod executable_stack;
 mod format_not_examined;
 mod interpreter_unexpected;
 mod libc_mismatch;
@@ -20,7 +22,12 @@ mod library_not_allowed;
 mod no_rule_applies;
 mod not_dynamic;
 mod not_static;
+mod page_size_too_small;
+mod relr_without_marker;
+mod run_path_leaks;
 mod run_path_present;
+mod static_glibc_loads_nss;
+mod text_relocations;
 mod unreadable_artifact;
 mod version_too_new;
 mod version_undecidable;
@@ -30,7 +37,9 @@ mod wrong_architecture;
 pub static LINTS: &[&Lint] = &[
     &allowance_unused::LINT,
     &artifact_stale::LINT,
+    &dlopen_dependency::LINT,
     &exception_expired::LINT,
+    &executable_stack::LINT,
     &format_not_examined::LINT,
     &interpreter_unexpected::LINT,
     &libc_mismatch::LINT,
@@ -38,7 +47,12 @@ pub static LINTS: &[&Lint] = &[
     &no_rule_applies::LINT,
     &not_dynamic::LINT,
     &not_static::LINT,
+    &page_size_too_small::LINT,
+    &relr_without_marker::LINT,
+    &run_path_leaks::LINT,
     &run_path_present::LINT,
+    &static_glibc_loads_nss::LINT,
+    &text_relocations::LINT,
     &unreadable_artifact::LINT,
     &version_too_new::LINT,
     &version_undecidable::LINT,

@@ -6,7 +6,7 @@ use crate::text;
 
 pub static LINT: Lint = Lint {
     name: "run_path_present",
-    default: Level::Warn,
+    default: Level::Allow,
     undecided: false,
     enforces_rule: false,
     summary: "the file tells the loader where to look for libraries",
@@ -31,15 +31,6 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 finding.note("the libraries that it needs inherit it, and it goes before LD_LIBRARY_PATH");
         } else {
             finding = finding.note("it serves the file's own needs only, not those of its libraries");
-        }
-        // Fact 20: a path that does not begin with `$ORIGIN` or `/` depends on
-        // the folder from which the program is started.
-        let relative = paths.iter().filter(|path| !path.starts_with('/') && !path.starts_with('$'));
-        for path in relative {
-            finding = finding.note(format!(
-                "`{}` is taken from the folder in which the program is started",
-                if path.is_empty() { "(empty)" } else { path }
-            ));
         }
         sink.push(finding.help(format!(
             "link without `-rpath`, or remove it:\npatchelf --remove-rpath {}",

@@ -4,6 +4,7 @@
 //! all the same (fact 1). They only help to size the symbol table.
 
 mod dynamic;
+mod name_service;
 mod notes;
 mod symbols;
 mod versions;
@@ -249,7 +250,16 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
             Some(segment) if segment.p_flags(endian).0 & elf::PF_X.0 != 0 => Stack::Executable,
             Some(_) => Stack::NotExecutable,
         };
-        let alignments = self.segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD);
+        let loads = self.segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD);
+        // 0 and 1 mean "none"; the loader takes the former only.
+        let alignment = loads.map(|segment| segment.p_align(endian).into()).filter(|align| *align > 0).min();
+        // Only a static glibc brings its own name service, and only glibc
+        // marks its programs with an ABI tag. Section headers that lie cost the
+        // evidence, not the verdict.
+        let is_static_glibc =
+            role == Role::Executable && interpreter.is_none() && needed.is_empty() && notes.abi_tag.is_some();
+        let name_service_calls =
+            if is_static_glibc { self.name_service_calls().unwrap_or_default() } else { Vec::new() };
         let ident = self.header.e_ident();
         Ok(Examined::Elf(Box::new(Artifact {
             arch,
@@ -273,7 +283,8 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
             bind_now: dynamic.bind_now(),
             text_relocations: dynamic.text_relocations(),
             stack,
-            load_alignment: alignments.map(|segment| segment.p_align(endian).into()).max().unwrap_or(0),
+            load_alignment: alignment.unwrap_or(0),
+            name_service_calls,
             abi_tag: notes.abi_tag,
             x86_isa_needed: notes.x86_isa_needed,
             build_id: notes.build_id,
