@@ -76,6 +76,11 @@ pub enum Item {
         tag: &'static str,
         path: String,
     },
+    Cpu {
+        cpu: String,
+        /// What says so.
+        seen: String,
+    },
     Source {
         path: String,
     },

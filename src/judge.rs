@@ -9,6 +9,7 @@ use jiff::civil::Date;
 
 use crate::artifact::{Artifact, Libc, Role};
 use crate::finding::{Finding, Level, Place};
+use crate::lints::cpu_too_new;
 use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject};
 use crate::policy::{Against, Name, Policy, Problem, Rules, Selector};
 
@@ -23,6 +24,8 @@ pub struct Input {
     pub role: Option<Role>,
     pub from_cargo: bool,
     pub stale: Option<Stale>,
+    /// What rustc was told by `-C`, as far as it concerns the CPU.
+    pub compiler_flags: Vec<String>,
     /// What it was built for; several where the file leaves it open, none
     /// where nothing tells.
     pub triples: Vec<String>,
@@ -52,6 +55,9 @@ pub struct Judgement {
     pub accepted: Vec<(Finding, usize)>,
     /// Whether any rule was held against anything.
     pub any_rule_applied: bool,
+    /// Something for which the policy promises a CPU shows no sign of the one
+    /// it needs.
+    pub cpu_not_examined: bool,
 }
 
 /// What of the policy was used.
@@ -64,6 +70,8 @@ pub struct Usage {
     /// Allowed libraries by span: pattern, whether one was needed.
     libraries: BTreeMap<(usize, usize), (String, bool)>,
     names: Vec<Name>,
+    /// Something for which a CPU is promised gives no sign of what it needs.
+    cpu_without_sign: bool,
 }
 
 impl Usage {
@@ -157,7 +165,7 @@ pub fn judge(policy: &Policy, inputs: &[Input], whole: bool, today: Date) -> Res
             }
         }
     }
-    Ok(Judgement { judged, findings, accepted, any_rule_applied })
+    Ok(Judgement { judged, findings, accepted, any_rule_applied, cpu_not_examined: usage.cpu_without_sign })
 }
 
 fn level(policy: &Policy, lint: &Lint) -> Level {
@@ -176,6 +184,9 @@ fn judge_one(
         let rules = policy.rules(triple, &input.name)?;
         if let Reading::Facts(facts) = &input.reading {
             below_base(&rules, facts, triple)?;
+            foreign_cpu(&rules, facts)?;
+            usage.cpu_without_sign |=
+                rules.cpu.is_some() && cpu_too_new::signs(facts, &input.compiler_flags).is_empty();
             usage.note_libraries(facts, &rules);
         }
         for (index, exception) in policy.exceptions.iter().enumerate() {
@@ -196,6 +207,7 @@ fn judge_one(
             role: input.role,
             from_cargo: input.from_cargo,
             stale: input.stale.as_ref(),
+            compiler_flags: &input.compiler_flags,
             triple,
             rules: &rules,
         };
@@ -249,6 +261,18 @@ fn below_base(rules: &Rules, facts: &Artifact, triple: Option<&str>) -> Result<(
         .label(format!("the oldest version that glibc has on {} is {base}", facts.arch))
         .help(format!("set at least {base} for this architecture")),
     ])
+}
+
+/// A CPU of one architecture says nothing about another.
+fn foreign_cpu(rules: &Rules, facts: &Artifact) -> Result<(), Vec<Problem>> {
+    match &rules.cpu {
+        Some(cpu) if !cpu.value.is_of(facts.arch.machine) => Err(vec![
+            Problem::new(format!("`{}` is no CPU of {}", cpu.value, facts.arch), cpu.span.clone())
+                .label("this rule applies to an artifact of that architecture")
+                .help("set `cpu` for a target: [target.TRIPLE]"),
+        ]),
+        _ => Ok(()),
+    }
 }
 
 /// The exception that accepts a finding. An expired one accepts nothing more,

@@ -3,6 +3,7 @@
 //! A reader answers with facts or a typed error, whatever the bytes are. It
 //! judges nothing, and nothing here depends on the rest of the program.
 
+mod cpu;
 mod elf;
 mod format;
 mod machine;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use self::cpu::Cpu;
 pub use self::elf::Depth;
 pub use self::format::Format;
 pub use self::machine::{Arch, Class, Endian};

@@ -396,7 +396,16 @@ fn read_file(policy: &Policy, path: &Path, named: &[String]) -> Input {
     let (reading, triples) =
         reading(policy, path, &name, |facts| target::triples(facts, named, Some(policy)));
     let triples = if triples.is_empty() { named.to_vec() } else { triples };
-    Input { name, path: path.to_owned(), reading, role: None, from_cargo: false, stale: None, triples }
+    Input {
+        name,
+        path: path.to_owned(),
+        reading,
+        role: None,
+        from_cargo: false,
+        stale: None,
+        compiler_flags: Vec::new(),
+        triples,
+    }
 }
 
 /// Reads a file as deep as its verdict needs: symbols only where they have

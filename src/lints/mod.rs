@@ -12,6 +12,8 @@ use crate::policy::{Name, Policy, Rules};
 
 mod allowance_unused;
 mod artifact_stale;
+pub mod cpu_too_new;
+mod cpu_undecidable;
 mod dlopen_dependency;
 mod exception_expired;
 mod executable_stack;
@@ -37,6 +39,8 @@ mod wrong_architecture;
 pub static LINTS: &[&Lint] = &[
     &allowance_unused::LINT,
     &artifact_stale::LINT,
+    &cpu_too_new::LINT,
+    &cpu_undecidable::LINT,
     &dlopen_dependency::LINT,
     &exception_expired::LINT,
     &executable_stack::LINT,
@@ -125,6 +129,8 @@ pub struct Subject<'a> {
     pub role: Option<Role>,
     pub from_cargo: bool,
     pub stale: Option<&'a Stale>,
+    /// What rustc was told by `-C`, as far as it concerns the CPU.
+    pub compiler_flags: &'a [String],
     pub triple: Option<&'a str>,
     pub rules: &'a Rules,
 }

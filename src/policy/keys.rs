@@ -6,7 +6,8 @@ use toml::de::DeValue;
 
 use super::parse::{Value, Walk};
 use super::{At, Keys, Linkage, Problem};
-use crate::artifact::Release;
+use crate::artifact::{Cpu, Release};
+use crate::text::did_you_mean;
 
 impl Walk {
     /// One key of the kind that every scope may have.
@@ -48,8 +49,16 @@ impl Walk {
                 keys.libraries = Some(At { value: self.patterns(value, key), span });
             }
             "cpu" => {
-                self.string(value, key);
-                self.not_enforced(key, key_span);
+                let Some(At { value, span }) = self.string(value, key) else { return };
+                let Some(cpu) = Cpu::parse(&value) else {
+                    let names = Cpu::names().collect::<Vec<_>>();
+                    let problem = Problem::new(format!("unknown CPU `{value}`"), span);
+                    return self.problem(match did_you_mean(&value, names.iter().copied()) {
+                        Some(near) => problem.help(format!("did you mean `{near}`?")),
+                        None => problem.help(format!("known are {}", names.join(", "))),
+                    });
+                };
+                keys.cpu = Some(At { value: cpu, span });
             }
             "install" => {
                 if let Some(At { value, span }) = self.string(value, key)

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::civil::Date;
 
-use crate::artifact::Release;
+use crate::artifact::{Cpu, Release};
 use crate::finding::Level;
 
 pub use self::parse::{parse, read};
@@ -103,6 +103,8 @@ pub struct Keys {
     /// Ceilings by namespace; `glibc` is `GLIBC`, `glibcxx` is `GLIBCXX`.
     pub versions: BTreeMap<String, At<Release>>,
     pub linkage: Option<At<Linkage>>,
+    /// The oldest CPU promised.
+    pub cpu: Option<At<Cpu>>,
     /// Allowed `DT_NEEDED`; each pattern keeps its own span.
     pub libraries: Option<At<Vec<At<Pattern>>>>,
 }

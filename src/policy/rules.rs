@@ -1,7 +1,7 @@
 //! What holds for one artifact on one target.
 
 use super::{At, Keys, Linkage, Pattern, Policy, Problem, Selector};
-use crate::artifact::{AbiVersion, Release, Tag};
+use crate::artifact::{AbiVersion, Cpu, Release, Tag};
 use std::collections::BTreeMap;
 
 /// The names by which a policy may call an artifact.
@@ -52,12 +52,13 @@ impl Name {
 pub struct Rules {
     pub versions: BTreeMap<String, At<Release>>,
     pub linkage: Option<At<Linkage>>,
+    pub cpu: Option<At<Cpu>>,
     pub libraries: Option<At<Vec<At<Pattern>>>>,
 }
 
 impl Rules {
     pub fn is_empty(&self) -> bool {
-        self.versions.is_empty() && self.linkage.is_none() && self.libraries.is_none()
+        self.versions.is_empty() && self.linkage.is_none() && self.cpu.is_none() && self.libraries.is_none()
     }
 }
 
@@ -103,6 +104,7 @@ impl Rules {
         let libraries = self.libraries.iter().map(|libraries| &libraries.span);
         versions
             .chain(linkage)
+            .chain(self.cpu.iter().map(|cpu| &cpu.span))
             .chain(libraries)
             .map(|span| (span.start, span.end))
             .collect::<Vec<_>>()
@@ -191,6 +193,7 @@ type Layer<T> = Option<(Rank, At<T>)>;
 struct Layers {
     versions: BTreeMap<String, Layer<Release>>,
     linkage: Layer<Linkage>,
+    cpu: Layer<Cpu>,
     libraries: Layer<Vec<At<Pattern>>>,
 }
 
@@ -209,6 +212,9 @@ impl Layers {
         if let Some(linkage) = &keys.linkage {
             set(&mut self.linkage, rank, linkage, "linkage", |a, b| a == b, problems);
         }
+        if let Some(cpu) = &keys.cpu {
+            set(&mut self.cpu, rank, cpu, "cpu", |a, b| a == b, problems);
+        }
         if let Some(libraries) = &keys.libraries {
             let same = |a: &Vec<At<Pattern>>, b: &Vec<At<Pattern>>| {
                 a.iter().map(|one| &one.value).eq(b.iter().map(|one| &one.value))
@@ -221,6 +227,7 @@ impl Layers {
         Rules {
             versions: self.versions.into_iter().filter_map(|(name, layer)| Some((name, layer?.1))).collect(),
             linkage: self.linkage.map(|layer| layer.1),
+            cpu: self.cpu.map(|layer| layer.1),
             libraries: self.libraries.map(|layer| layer.1),
         }
     }

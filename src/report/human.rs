@@ -253,6 +253,12 @@ fn asides(report: &Check<'_>, base: &Path) -> Vec<String> {
         let kinds: Vec<_> = passed_over.iter().map(|(kind, number)| count(*number, kind)).collect();
         lines.push(format!("passed over: {}", kinds.join(", ")));
     }
+    if report.judgement.is_some_and(|judgement| judgement.cpu_not_examined) {
+        lines.push(
+            "CPU not examined: a file need not say what it needs; running it on the promised CPU shows it"
+                .to_owned(),
+        );
+    }
     let accepted = report.judgement.map_or(0, |judgement| judgement.accepted.len());
     if accepted > 0 {
         lines.push(format!("accepted by exceptions: {}", count(accepted, "finding")));

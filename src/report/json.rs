@@ -28,6 +28,7 @@ struct Object<'a> {
     findings: Vec<FindingOut<'a>>,
     accepted: Vec<Accepted<'a>>,
     artifacts: Vec<ArtifactOut<'a>>,
+    cpu_not_examined: bool,
     not_selected: &'a [String],
     passed_over: std::collections::BTreeMap<&'static str, usize>,
     failures: Vec<Failure<'a>>,
@@ -257,6 +258,7 @@ pub fn check(out: &mut impl Write, report: &Check<'_>) -> io::Result<()> {
             .enumerate()
             .map(|(at, input)| ArtifactOut::new(input, judged.get(at)))
             .collect(),
+        cpu_not_examined: report.judgement.is_some_and(|judgement| judgement.cpu_not_examined),
         not_selected: report.not_selected,
         passed_over: report.passed_over.cloned().unwrap_or_default(),
         failures: report.failures.iter().map(Failure::new).collect(),

@@ -267,11 +267,13 @@ fn settle(
             }
         }
     };
+    let triple = triple.or_else(|| host.map(str::to_owned));
     Some(CargoArtifact {
+        compiler_flags: super::compiler_flags(config, triple.as_deref()),
         package: reported.package,
         target: reported.target,
         role: reported.role,
-        triple: triple.or_else(|| host.map(str::to_owned)),
+        triple,
         path,
         stale: None,
     })

@@ -88,7 +88,8 @@ pub fn expected(options: &CargoOptions, manifest: &Manifest, folder: &Path) -> R
         for package in &packages {
             for target in package.targets.iter().filter(|target| wanted(options, target)) {
                 for (role, path) in files(target, &folder, triple.as_deref()) {
-                    expected.add(package, target, role, path, triple.clone());
+                    let flags = super::compiler_flags(&config, triple.as_deref());
+                    expected.add(package, target, role, path, triple.clone(), flags);
                 }
             }
         }
@@ -97,7 +98,15 @@ pub fn expected(options: &CargoOptions, manifest: &Manifest, folder: &Path) -> R
 }
 
 impl Expected {
-    fn add(&mut self, package: &Package, target: &Target, role: Role, path: PathBuf, triple: Option<String>) {
+    fn add(
+        &mut self,
+        package: &Package,
+        target: &Target,
+        role: Role,
+        path: PathBuf,
+        triple: Option<String>,
+        flags: Vec<String>,
+    ) {
         if !path.is_file() {
             self.failures.push(
                 Failure::new(format!("{} is not there", crate::text::path(&path)))
@@ -118,6 +127,7 @@ impl Expected {
             stale: stale(&path),
             path,
             triple,
+            compiler_flags: flags,
         });
     }
 }

@@ -151,6 +151,7 @@ pub struct CargoArtifact {
     pub path: PathBuf,
     pub triple: Option<String>,
     pub stale: Option<Stale>,
+    pub compiler_flags: Vec<String>,
 }
 
 impl CargoArtifact {
@@ -173,9 +174,27 @@ impl CargoArtifact {
             from_cargo: true,
             triples,
             stale: self.stale,
+            compiler_flags: self.compiler_flags,
             path: self.path,
         }
     }
+}
+
+/// The `-C` options that decide the CPU, as cargo's configuration and
+/// `RUSTFLAGS` give them for a triple.
+fn compiler_flags(config: &cargo_config2::Config, triple: Option<&str>) -> Vec<String> {
+    let Some(triple) = triple else { return Vec::new() };
+    let Some(flags) = config.rustflags(triple).ok().flatten() else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut words = flags.flags.iter();
+    while let Some(word) = words.next() {
+        let option = match word.as_str() {
+            "-C" | "--codegen" => words.next().map(String::as_str),
+            other => other.strip_prefix("-C").or_else(|| other.strip_prefix("--codegen=")),
+        };
+        found.extend(option.filter(|option| option.starts_with("target-")).map(str::to_owned));
+    }
+    found
 }
 
 /// A triple as cargo names its folder: a target's JSON file goes by its stem,
