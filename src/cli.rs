@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::gather::Request;
 use crate::commands::{check, show};
 use crate::report::MessageFormat;
 use crate::workspace::CargoOptions;
@@ -267,13 +268,8 @@ impl CheckArgs {
             rest: self.rest,
             build_with: self.build_with,
         };
-        check::Options {
-            cargo,
-            policy: self.policy,
-            artifacts: self.artifact,
-            no_build: self.no_build,
-            format: self.message_format.into(),
-        }
+        let request = Request { cargo, artifacts: self.artifact, no_build: self.no_build };
+        check::Options { request, policy: self.policy, format: self.message_format.into() }
     }
 }
 

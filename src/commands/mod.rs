@@ -1,4 +1,5 @@
 //! One module a command.
 
 pub mod check;
+pub mod gather;
 pub mod show;

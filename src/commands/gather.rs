@@ -1,0 +1,271 @@
+//! What there is to judge: what cargo builds, or files that are named.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use crate::artifact::{Artifact, Depth, Examined, Format, examine};
+use crate::files::{self, Found};
+use crate::judge::{self, Input};
+use crate::lints::Reading;
+use crate::policy::{Name, Policy};
+use crate::report::{self, BuildInfo, Failure, PassedOver, Streams};
+use crate::target;
+use crate::text;
+use crate::workspace::{self, CargoArtifact, CargoOptions};
+
+/// Where artifacts come from.
+#[derive(Debug)]
+pub struct Request {
+    pub cargo: CargoOptions,
+    /// Files and folders; empty: what cargo builds.
+    pub artifacts: Vec<PathBuf>,
+    pub no_build: bool,
+}
+
+/// What there is to judge.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    pub inputs: Vec<Input>,
+    pub build: Option<BuildInfo>,
+    pub failures: Vec<Failure>,
+    pub not_selected: Vec<String>,
+    pub passed_over: PassedOver,
+}
+
+/// Gathers, with cargo where a project was located.
+pub fn gather(
+    request: &Request,
+    policy: &Policy,
+    manifest: Option<&workspace::Manifest>,
+    folder: &Path,
+    streams: &Streams,
+) -> Result<Gathered, Failure> {
+    match manifest {
+        Some(manifest) => from_cargo(request, policy, manifest, folder, streams),
+        None => Ok(from_files(request, policy)),
+    }
+}
+
+fn from_cargo(
+    request: &Request,
+    policy: &Policy,
+    manifest: &workspace::Manifest,
+    folder: &Path,
+    streams: &Streams,
+) -> Result<Gathered, Failure> {
+    let verbose = request.cargo.verbose > 0;
+    let mut say = |verb: &str, message: &str| {
+        if verbose {
+            // Progress that cannot be written must not end the run.
+            let _ = report::status(verb, message, streams);
+        }
+    };
+    let (artifacts, info, failures) = if request.no_build {
+        let expected = workspace::expected(&request.cargo, manifest, folder)?;
+        (expected.artifacts, expected.info, expected.failures)
+    } else {
+        let built = workspace::build(&request.cargo, manifest, folder, &mut say)?;
+        (built.artifacts, built.info, built.failures)
+    };
+    let mut gathered = Gathered { failures, ..Gathered::default() };
+    // After a failed build nothing tells which files are of which sources.
+    let artifacts = if gathered.failures.is_empty() || request.no_build { artifacts } else { Vec::new() };
+    let artifacts = release_set(request, policy, &info, artifacts, &mut gathered);
+    gathered.inputs = read_built(policy, artifacts);
+    gathered.build = Some(info);
+    Ok(gathered)
+}
+
+/// Keeps what belongs to the release, and misses what does not come.
+fn release_set(
+    request: &Request,
+    policy: &Policy,
+    info: &BuildInfo,
+    artifacts: Vec<CargoArtifact>,
+    gathered: &mut Gathered,
+) -> Vec<CargoArtifact> {
+    let Some(set) = &policy.artifacts else { return artifacts };
+    if !gathered.failures.is_empty() && !request.no_build {
+        return artifacts;
+    }
+    for pattern in set {
+        for triple in &info.targets {
+            let built = artifacts.iter().any(|artifact| {
+                artifact.triple.as_ref().is_none_or(|own| own == triple)
+                    && artifact.name(false).matches(&pattern.value)
+            });
+            let name = pattern.value.text();
+            if built {
+                continue;
+            }
+            if request.cargo.selects() {
+                gathered.not_selected.push(name.to_owned());
+            } else {
+                let (line, _) = policy.source.position(pattern.span.start);
+                gathered.failures.push(
+                    Failure::new(format!("`{name}` of the release set was not built for {triple}"))
+                        .note(format!("`artifacts` in {}:{line} names it", text::path(&policy.source.path)))
+                        .help("is it built by another package? `cargo compat check --workspace`"),
+                );
+            }
+        }
+    }
+    gathered.not_selected.sort();
+    gathered.not_selected.dedup();
+    let wanted =
+        |artifact: &CargoArtifact| set.iter().any(|pattern| artifact.name(false).matches(&pattern.value));
+    artifacts.into_iter().filter(wanted).collect()
+}
+
+fn read_built(policy: &Policy, mut artifacts: Vec<CargoArtifact>) -> Vec<Input> {
+    // Two packages may write one file: then it is only one of them.
+    let mut writers: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for artifact in &artifacts {
+        let writers = writers.entry(artifact.path.clone()).or_default();
+        let name = format!("{}:{}", artifact.package, artifact.target);
+        if !writers.contains(&name) {
+            writers.push(name);
+        }
+    }
+    let mut seen = HashSet::new();
+    artifacts.retain(|artifact| seen.insert(artifact.path.clone()));
+    let alike = |artifact: &CargoArtifact| {
+        let others = artifacts.iter().filter(|other| other.triple == artifact.triple);
+        others.into_iter().any(|other| other.target == artifact.target && other.package != artifact.package)
+            || writers[&artifact.path].len() > 1
+    };
+    let alike: Vec<bool> = artifacts.iter().map(alike).collect();
+    artifacts
+        .into_par_iter()
+        .zip(alike)
+        .map(|(artifact, alike)| {
+            let writers = &writers[&artifact.path];
+            let own: Vec<String> = artifact.triple.iter().cloned().collect();
+            let (reading, triples) = if writers.len() > 1 {
+                let named: Vec<_> = writers.iter().map(|name| format!("`{name}`")).collect();
+                let ambiguous = Reading::Ambiguous {
+                    message: format!(
+                        "{} are built to one file, so only one of them is there",
+                        named.join(" and ")
+                    ),
+                    help: format!("judge one at a time:\ncargo compat check --package {}", artifact.package),
+                };
+                (ambiguous, own)
+            } else {
+                // Without a word from cargo or rustc, the file itself tells.
+                let triples = |facts: &Artifact| match own.is_empty() {
+                    true => target::triples(facts, &[], Some(policy)),
+                    false => own.clone(),
+                };
+                reading(policy, &artifact.path, &artifact.name(alike), triples)
+            };
+            let triples =
+                if triples.is_empty() { artifact.triple.iter().cloned().collect() } else { triples };
+            artifact.into_input(alike, reading, triples)
+        })
+        .collect()
+}
+
+fn from_files(request: &Request, policy: &Policy) -> Gathered {
+    let mut paths = Vec::new();
+    let mut failures = Vec::new();
+    for path in &request.artifacts {
+        if path.as_os_str() == "-" {
+            match files::read_list(std::io::stdin().lock()) {
+                Ok(list) => paths.extend(list),
+                Err(error) => failures
+                    .push(Failure::new("the list on standard input cannot be read").note(error.to_string())),
+            }
+        } else {
+            paths.push(path.clone());
+        }
+    }
+    let mut collected = files::collect(&paths);
+    let named: Vec<String> =
+        request.cargo.targets.iter().map(|target| workspace::folder_of(target)).collect();
+    let read: Vec<(Found, Input)> = std::mem::take(&mut collected.files)
+        .into_par_iter()
+        .map(|found| {
+            let input = read_file(policy, &found.path, &named);
+            (found, input)
+        })
+        .collect();
+    let mut inputs = Vec::new();
+    for (found, input) in read {
+        match &input.reading {
+            Reading::Other(format) if !format.ships_elsewhere() && !format.links_later() => {
+                if found.named {
+                    let message =
+                        format!("{} is {}, not an artifact", text::path(&found.path), with_article(*format));
+                    collected.failures.push(Failure::new(message));
+                } else {
+                    collected.pass_over(plural_noun(*format));
+                }
+            }
+            _ => inputs.push(input),
+        }
+    }
+    failures.append(&mut collected.failures);
+    Gathered { inputs, failures, passed_over: collected.passed_over, ..Gathered::default() }
+}
+
+fn with_article(format: Format) -> String {
+    let article = if matches!(format, Format::Empty) { "an" } else { "a" };
+    format!("{article} {format}")
+}
+
+/// A noun that takes an `s`.
+fn plural_noun(format: Format) -> &'static str {
+    match format {
+        Format::Empty => "empty file",
+        Format::Script => "script",
+        Format::Core => "core dump",
+        Format::DebugInfo => "debug information file",
+        _ => "other file",
+    }
+}
+
+fn read_file(policy: &Policy, path: &Path, named: &[String]) -> Input {
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = Name::of_file(&file);
+    let (reading, triples) =
+        reading(policy, path, &name, |facts| target::triples(facts, named, Some(policy)));
+    let triples = if triples.is_empty() { named.to_vec() } else { triples };
+    Input {
+        name,
+        path: path.to_owned(),
+        reading,
+        role: None,
+        from_cargo: false,
+        stale: None,
+        compiler_flags: Vec::new(),
+        triples,
+    }
+}
+
+/// Reads a file as deep as its verdict needs: symbols only where they have
+/// something to explain.
+fn reading(
+    policy: &Policy,
+    path: &Path,
+    name: &Name,
+    triples: impl Fn(&Artifact) -> Vec<String>,
+) -> (Reading, Vec<String>) {
+    match examine(path, Depth::Needs) {
+        Ok(Examined::Elf(facts)) => {
+            let triples = triples(&facts);
+            let facts = match judge::wants_symbols(policy, name, &triples, &facts) {
+                true => match examine(path, Depth::Symbols) {
+                    Ok(Examined::Elf(facts)) => facts,
+                    _ => facts,
+                },
+                false => facts,
+            };
+            (Reading::Facts(facts), triples)
+        }
+        Ok(Examined::Other(format)) => (Reading::Other(format), Vec::new()),
+        Err(error) => (Reading::Unreadable(error), Vec::new()),
+    }
+}
