@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::gather::Request;
-use crate::commands::{check, show};
+use crate::commands::{check, init, show};
 use crate::report::MessageFormat;
 use crate::workspace::CargoOptions;
 
@@ -14,7 +14,10 @@ use crate::workspace::CargoOptions;
 #[derive(Debug)]
 pub enum Task {
     Check(Box<check::Options>),
+    Init(Box<init::Options>),
     Show(show::Options),
+    Explain(Option<String>),
+    Completions(String),
 }
 
 /// A command line, read.
@@ -45,6 +48,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Message
     let common = cli.common;
     let task = match cli.command {
         Command::Check(args) => Task::Check(Box::new(args.into_options(&common))),
+        Command::Init(args) => Task::Init(Box::new(args.into_options(&common))),
+        Command::Explain { lint } => Task::Explain(lint),
+        Command::Completions { shell } => Task::Completions(completions(shell)),
         Command::Show(args) => {
             Task::Show(show::Options { files: args.files, format: args.message_format.into() })
         }
@@ -101,12 +107,32 @@ impl Color {
     }
 }
 
+fn completions(shell: clap_complete::Shell) -> String {
+    use clap::CommandFactory as _;
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "cargo-compat", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build, then hold the artifacts against compat.toml
     Check(Box<CheckArgs>),
+    /// Write a compat.toml that today's artifacts keep
+    Init(Box<InitArgs>),
     /// Print what a file needs; no policy is asked
     Show(ShowArgs),
+    /// Print the page of one lint, or a list of all
+    Explain {
+        /// Its name, as in error[NAME]
+        #[arg(value_name = "LINT")]
+        lint: Option<String>,
+    },
+    /// Print a script that completes `cargo-compat` in a shell
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -144,6 +170,28 @@ struct CheckArgs {
     /// The policy [default: compat.toml beside the workspace's Cargo.toml; with --artifact, in this folder or the nearest above]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// How to print the result
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// Where to write it [default: compat.toml beside the workspace's Cargo.toml; with --artifact, in this folder]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Replace what is there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    from: FromArgs,
+}
+
+/// Where artifacts come from: cargo's own flags, and ours.
+#[derive(Debug, Args)]
+struct FromArgs {
     /// Judge these files, or every artifact in these folders, without cargo; `-` reads a list from standard input
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = [
         "no_build", "build_with", "package", "workspace", "all", "exclude", "lib", "bins", "bin", "examples", "example",
@@ -158,9 +206,6 @@ struct CheckArgs {
     /// Build by this command, which must take cargo's flags: "cargo zigbuild"
     #[arg(long, value_name = "COMMAND")]
     build_with: Option<String>,
-    /// How to print the result
-    #[arg(long, value_name = "FMT", default_value = "human")]
-    message_format: Format,
     /// Judge for this target triple (repeatable)
     #[arg(long, value_name = "TRIPLE", help_heading = BUILD)]
     target: Vec<String>,
@@ -233,8 +278,8 @@ struct CheckArgs {
     rest: Vec<OsString>,
 }
 
-impl CheckArgs {
-    fn into_options(self, common: &Common) -> check::Options {
+impl FromArgs {
+    fn into_request(self, common: &Common) -> Request {
         let cargo = CargoOptions {
             packages: self.workspace.package,
             workspace: self.workspace.workspace || self.workspace.all,
@@ -268,8 +313,20 @@ impl CheckArgs {
             rest: self.rest,
             build_with: self.build_with,
         };
-        let request = Request { cargo, artifacts: self.artifact, no_build: self.no_build };
+        Request { cargo, artifacts: self.artifact, no_build: self.no_build }
+    }
+}
+
+impl CheckArgs {
+    fn into_options(self, common: &Common) -> check::Options {
+        let request = self.from.into_request(common);
         check::Options { request, policy: self.policy, format: self.message_format.into() }
+    }
+}
+
+impl InitArgs {
+    fn into_options(self, common: &Common) -> init::Options {
+        init::Options { request: self.from.into_request(common), policy: self.policy, force: self.force }
     }
 }
 

@@ -9,11 +9,22 @@ use jiff::civil::Date;
 
 use crate::artifact::{Artifact, Libc, Role};
 use crate::finding::{Finding, Level, Place};
-use crate::lints::cpu_too_new;
 use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject};
+use crate::lints::{cpu_too_new, dlopen_dependency};
 use crate::policy::{Against, Name, Policy, Problem, Rules, Selector};
+use crate::text::did_you_mean;
 
 const ALLOWANCE_UNUSED: &str = "allowance_unused";
+
+/// What a run covers.
+#[derive(Debug, Default)]
+pub struct Scope {
+    /// All that the policy speaks of was there to be judged: no part of the
+    /// project was selected, and no file named.
+    pub whole: bool,
+    /// Names of what was built, judged or not.
+    pub known: Vec<Name>,
+}
 
 /// One artifact to judge.
 #[derive(Debug)]
@@ -91,9 +102,15 @@ impl Usage {
             .collect()
     }
 
+    /// The name nearest to one that matched nothing.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        did_you_mean(name, self.names.iter().map(|name| name.shown.as_str()))
+    }
+
     fn note_libraries(&mut self, facts: &Artifact, rules: &Rules) {
         for pattern in rules.libraries.iter().flat_map(|list| &list.value) {
-            let used = facts.needed.iter().any(|name| pattern.value.matches(name));
+            let used = facts.needed.iter().any(|name| pattern.value.matches(name))
+                || dlopen_dependency::sonames(facts).any(|name| pattern.value.matches(&name));
             let key = (pattern.span.start, pattern.span.end);
             let entry = self.libraries.entry(key).or_insert_with(|| (pattern.value.text().to_owned(), false));
             entry.1 |= used;
@@ -118,8 +135,13 @@ fn each_triple(triples: &[String]) -> impl Iterator<Item = Option<&str>> {
 }
 
 /// Judges everything. `Err`: the policy is wrong for these artifacts.
-pub fn judge(policy: &Policy, inputs: &[Input], whole: bool, today: Date) -> Result<Judgement, Vec<Problem>> {
-    let mut usage = Usage::default();
+pub fn judge(
+    policy: &Policy,
+    inputs: &[Input],
+    scope: &Scope,
+    today: Date,
+) -> Result<Judgement, Vec<Problem>> {
+    let mut usage = Usage { names: scope.known.clone(), ..Usage::default() };
     let mut problems: Vec<Problem> = Vec::new();
     let mut judged = Vec::new();
     let mut found = Vec::new();
@@ -156,7 +178,7 @@ pub fn judge(policy: &Policy, inputs: &[Input], whole: bool, today: Date) -> Res
     for lint in first.into_iter().chain(last) {
         let Check::Run(check) = lint.check else { continue };
         let mut of_run = Vec::new();
-        let run = Run { policy, usage: &usage, today, whole };
+        let run = Run { policy, usage: &usage, today, whole: scope.whole };
         check(&run, &mut Sink::new(lint, level(policy, lint), None, &mut of_run));
         for mut finding in of_run {
             match accept(policy, &mut finding, None, today, &mut usage) {
@@ -194,7 +216,7 @@ fn judge_one(
             let target = exception
                 .target
                 .as_ref()
-                .is_none_or(|target| triple.is_some_and(|triple| target.matches(triple) == Some(true)));
+                .is_none_or(|target| triple.is_some_and(|triple| target.value.matches(triple) == Some(true)));
             if artifact && target {
                 usage.exceptions_in_reach.insert(index);
             }
@@ -230,8 +252,9 @@ fn judge_one(
 /// One finding that holds for several triples is one finding.
 fn merge(merged: &mut Vec<Finding>, findings: Vec<Finding>) {
     for finding in findings {
-        let same = merged.iter_mut().find(|known| {
-            (known.lint, &known.subject, &known.forbids) == (finding.lint, &finding.subject, &finding.forbids)
+        let same = merged.iter_mut().filter(|known| known.place != finding.place).find(|known| {
+            (known.lint, &known.subject, &known.forbids, &known.items)
+                == (finding.lint, &finding.subject, &finding.forbids, &finding.items)
         });
         match same.map(|known| &mut known.place) {
             Some(Some(place)) => {
@@ -297,7 +320,7 @@ fn accept(
             && exception.target.as_ref().is_none_or(|target| {
                 place.is_some_and(|place| {
                     !place.triples.is_empty()
-                        && place.triples.iter().all(|triple| target.matches(triple) == Some(true))
+                        && place.triples.iter().all(|triple| target.value.matches(triple) == Some(true))
                 })
             });
         if !fits {

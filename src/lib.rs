@@ -23,6 +23,21 @@ use report::Streams;
 
 /// Runs the program on its arguments, its own name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // A panic of a reader becomes a finding about its file, and any other one
+    // an error that says whose fault it is.
+    std::panic::set_hook(Box::new(|_| {}));
+    let args: Vec<OsString> = args.into_iter().collect();
+    std::panic::catch_unwind(|| run_command(args)).unwrap_or_else(|panic| {
+        let failure = report::Failure::new("cargo-compat itself failed; nothing was judged")
+            .note(text::of_panic(&*panic))
+            .help("this is a bug: please report it, with what was run");
+        // Nothing is left to be told where this fails too.
+        let _ = report::failure(&failure, &Streams::new(None));
+        ExitCode::from(exit::NOT_JUDGED)
+    })
+}
+
+fn run_command(args: Vec<OsString>) -> ExitCode {
     let parsed = match cli::parse(args) {
         Ok(parsed) => parsed,
         Err(message) => {
@@ -33,6 +48,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let streams = Streams::new(parsed.color.as_deref());
     finish(match parsed.task {
         Task::Check(options) => commands::check::run(*options, &streams),
+        Task::Completions(script) => report::text(&script, false).map(|()| exit::KEPT),
+        Task::Explain(name) => commands::explain::run(name.as_deref(), &streams),
+        Task::Init(options) => commands::init::run(&options, &streams),
         Task::Show(options) => commands::show::run(&options, &streams),
     })
 }

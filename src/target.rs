@@ -41,15 +41,36 @@ pub fn triples(facts: &Artifact, named: &[String], policy: Option<&Policy>) -> V
         .filter(|target| arch_of(target).is_some_and(|arch| arch.same_as(facts.arch)))
         .filter(|target| target.os.as_ref().is_some_and(|os| os.as_str() == "linux"))
         .filter(|target| is_plain(target) || policy_names(target.triple.as_str()))
-        .filter(|target| may_have(target, facts.libc))
+        .filter(|target| may_have(target, facts.libc) && same_float(target, facts))
         .map(|target| target.triple.as_str().to_owned())
         .collect()
 }
 
-/// Neither of a vendor nor for a sanitizer.
+/// Neither of a vendor nor of a variant that has no mark in the file.
 fn is_plain(target: &TargetInfo) -> bool {
-    let triple = target.triple.as_str();
-    triple.contains("-unknown-linux-") && !triple.ends_with("san")
+    let Some((_, environment)) = target.triple.as_str().split_once("-unknown-linux-") else { return false };
+    matches!(
+        environment,
+        "gnu"
+            | "musl"
+            | "gnueabi"
+            | "gnueabihf"
+            | "musleabi"
+            | "musleabihf"
+            | "gnux32"
+            | "gnuabi64"
+            | "muslabi64"
+    )
+}
+
+/// On Arm the flags tell which of the two calling conventions it is.
+fn same_float(target: &TargetInfo, facts: &Artifact) -> bool {
+    let hard = target.triple.as_str().ends_with("hf");
+    match (target.arch.as_str(), facts.arch.flags & 0x600) {
+        ("arm", 0x400) => hard,
+        ("arm", 0x200) => !hard,
+        _ => true,
+    }
 }
 
 fn may_have(target: &TargetInfo, libc: Libc) -> bool {

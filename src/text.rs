@@ -1,11 +1,12 @@
 //! Text that came from a file or a file system, made safe to show.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// Whether a character could move the cursor, start an escape sequence, or
 /// reorder what surrounds it (Unicode's bidirectional controls, UAX #9).
-fn is_unsafe(character: char) -> bool {
+pub fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -27,8 +28,13 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
-/// A path for people: escaped, and with bytes that are not UTF-8 as `\xNN`.
+/// The folder that paths are shown relative to.
+static BASE: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_dir().unwrap_or_default());
+
+/// A path for people: relative where it lies below the current folder, escaped,
+/// and with bytes that are not UTF-8 as `\xNN`.
 pub fn path(path: &Path) -> String {
+    let path = path.strip_prefix(&*BASE).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path);
     let mut shown = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
         shown.push_str(&escape(chunk.valid()));
@@ -37,6 +43,12 @@ pub fn path(path: &Path) -> String {
         }
     }
     shown
+}
+
+/// What a panic said.
+pub fn of_panic(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given").to_owned()
 }
 
 /// `1 file`, `2 files`.

@@ -264,8 +264,9 @@ fn no_unsafe(source: &Source) -> Vec<String> {
 #[test]
 fn nothing_is_unsafe() {
     enforce(
+        // Cases hold other people's code: a cdylib of edition 2024 says `unsafe(no_mangle)`.
         no_unsafe,
-        &["src", "tests", "xtask"],
+        &["src", "tests/support", "xtask"],
         &[("src/a.rs", "fn f() { unsafe { g() } }")],
         &[("src/a.rs", "#![forbid(unsafe_code)] // unsafe")],
     );

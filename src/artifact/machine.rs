@@ -87,9 +87,6 @@ const KNOWN: &[Known] = &[
     Known { name: "csky", machine: 252, class: Elf32, endian: Little, glibc: &["/lib/ld-linux-cskyv2-hf.so.1", "/lib/ld-linux-cskyv2.so.1"], base: &[2, 29], musl: "" },
 ];
 
-/// `EF_PPC64_ABI` in `e_flags`; 2 is ELFv2, whose loader is `ld64.so.2`.
-const PPC64_ABI: u32 = 3;
-
 impl Arch {
     fn known(self) -> Option<&'static Known> {
         KNOWN.iter().find(|known| {
@@ -132,11 +129,27 @@ impl Arch {
     /// The interpreters that this architecture's glibc has. `None`: not known.
     pub fn glibc_interpreters(self) -> Option<&'static [&'static str]> {
         let all = self.known()?.glibc;
-        // Big-endian ppc64 has one loader for each of its two ABIs.
-        if (self.machine, self.endian) == (21, Big) {
-            return Some(if self.flags & PPC64_ABI == 2 { &all[1..] } else { &all[..1] });
-        }
-        Some(all)
+        let one = match self.machine {
+            // One loader for each of the two ABIs (`EF_PPC64_ABI`); ELFv2 is 2.
+            21 if self.endian == Big => usize::from(self.flags & 3 == 2),
+            // `EF_RISCV_FLOAT_ABI`: doubles in registers, or none.
+            243 => match self.flags & 6 {
+                4 => 0,
+                0 => 1,
+                _ => return None,
+            },
+            // `EF_ARM_ABI_FLOAT_HARD`, `EF_ARM_ABI_FLOAT_SOFT`; old files say neither.
+            40 if self.flags & 0x400 != 0 => 0,
+            40 if self.flags & 0x200 != 0 => 1,
+            // `EF_LOONGARCH_ABI_MODIFIER`: doubles in registers, or none.
+            258 => match self.flags & 7 {
+                3 => 0,
+                1 => 1,
+                _ => return None,
+            },
+            _ => return Some(all),
+        };
+        all.get(one..=one)
     }
 
     /// Whether `path` is where musl has its loader on this architecture.
@@ -155,7 +168,7 @@ impl Arch {
 
     /// The file name by which a library's `DT_NEEDED` may name the loader.
     pub fn is_loader_name(self, name: &str) -> bool {
-        let glibc = self.glibc_interpreters().unwrap_or_default();
+        let glibc = self.known().map(|known| known.glibc).unwrap_or_default();
         glibc.iter().any(|path| path.rsplit('/').next() == Some(name))
             || self.is_musl_interpreter(&format!("/lib/{name}")) == Some(true)
     }

@@ -48,6 +48,8 @@ pub enum ReadError {
     },
     /// The bytes contradict the format.
     Malformed(String),
+    /// The reader itself failed; the other files are read all the same.
+    Bug(String),
 }
 
 impl fmt::Display for ReadError {
@@ -64,6 +66,7 @@ impl fmt::Display for ReadError {
                 write!(f, "{what} has {len} bytes; more than {most} are not read")
             }
             Self::Malformed(what) => f.write_str(what),
+            Self::Bug(what) => write!(f, "the reader failed, which is a bug of cargo-compat: {what}"),
         }
     }
 }
@@ -81,12 +84,20 @@ pub enum Examined {
 
 /// Reads one file, as deep as asked.
 pub fn examine(path: &Path, depth: Depth) -> Result<Examined, ReadError> {
-    examine_source(&Source::open(path)?, depth)
+    let source = Source::open(path)?;
+    contained(|| examine_source(&source, depth))
 }
 
 /// Reads what is in memory already.
 pub fn examine_bytes(bytes: Vec<u8>, depth: Depth) -> Result<Examined, ReadError> {
-    examine_source(&Source::from_bytes(bytes), depth)
+    let source = Source::from_bytes(bytes);
+    examine_source(&source, depth)
+}
+
+/// A panic of the reader is an error of one file, not the end of the run.
+fn contained(read: impl FnOnce() -> Result<Examined, ReadError>) -> Result<Examined, ReadError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|panic| Err(ReadError::Bug(crate::text::of_panic(&*panic))))
 }
 
 fn examine_source(source: &Source, depth: Depth) -> Result<Examined, ReadError> {

@@ -130,6 +130,11 @@ pub struct AbiVersion {
 }
 
 impl AbiVersion {
+    /// The namespaces that are known by name.
+    pub fn namespaces() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|(name, _)| *name)
+    }
+
     /// Reads a tag. `limited` are namespaces that the policy names beside the
     /// known ones.
     pub fn parse<'a>(text: &str, limited: impl IntoIterator<Item = &'a str>) -> Self {

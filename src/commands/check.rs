@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::gather::{Gathered, Request, gather};
+use crate::artifact::Format;
 use crate::exit::Happened;
 use crate::finding::Level;
-use crate::judge::{self, Judgement};
+use crate::judge::{self, Judgement, Scope};
 use crate::lints::Reading;
-use crate::policy::{self, FILE_NAME, Policy, Problem, Selector, TargetSelector};
+use crate::policy::{self, At, FILE_NAME, Policy, Problem, Selector, TargetSelector};
 use crate::report::{self, Failure, MessageFormat, Streams};
 use crate::text;
 use crate::workspace::{self, CargoOptions};
@@ -81,6 +82,9 @@ fn judge_all(options: &mut Options, streams: &Streams) -> Result<Outcome, Stop> 
     let folder = std::env::current_dir().map_err(|error| {
         Stop::NotJudged(Failure::new("the current folder is gone").note(error.to_string()))
     })?;
+    if let Some(failure) = workspace::usage_error(&options.request.cargo) {
+        return Err(Stop::Usage(failure));
+    }
     let manifest = match options.request.artifacts.is_empty() {
         true => Some(
             workspace::locate(&folder, options.request.cargo.manifest_path.as_deref())
@@ -90,14 +94,15 @@ fn judge_all(options: &mut Options, streams: &Streams) -> Result<Outcome, Stop> 
     };
     let policy = read_policy(options, &folder, manifest.as_ref())?;
     if manifest.is_some() {
-        take_defaults(&mut options.request.cargo, &policy.build);
+        take_defaults(&mut options.request.cargo, &policy.build, &folder);
     }
     let policy = known_targets(policy, &options.request.cargo.targets)?;
     let mut gathered =
         gather(&options.request, &policy, manifest.as_ref(), &folder, streams).map_err(Stop::NotJudged)?;
     let whole = manifest.is_some() && !options.request.cargo.selects();
+    let scope = Scope { whole, known: std::mem::take(&mut gathered.known) };
     let today = jiff::Zoned::now().date();
-    let judgement = match judge::judge(&policy, &gathered.inputs, whole, today) {
+    let judgement = match judge::judge(&policy, &gathered.inputs, &scope, today) {
         Ok(judgement) => judgement,
         Err(problems) => return Err(Stop::Policy(policy.source, problems)),
     };
@@ -106,14 +111,7 @@ fn judge_all(options: &mut Options, streams: &Streams) -> Result<Outcome, Stop> 
     if !read && !unreadable && gathered.failures.is_empty() {
         gathered.failures.push(nothing(&gathered, options));
     } else if read && !judgement.any_rule_applied {
-        gathered.failures.push(
-            Failure::new("no rule of the policy applied to anything")
-                .note("a policy that asks nothing keeps nothing")
-                .help(format!(
-                    "say what must hold, in {}, for example:\nglibc = \"2.28\"",
-                    text::path(&policy.source.path)
-                )),
-        );
+        gathered.failures.push(no_rule(&policy));
     }
     let happened = Happened {
         usage: false,
@@ -123,19 +121,49 @@ fn judge_all(options: &mut Options, streams: &Streams) -> Result<Outcome, Stop> 
     Ok(Outcome { policy, gathered, judgement, happened })
 }
 
+fn no_rule(policy: &Policy) -> Failure {
+    let failure = Failure::new("no rule of the policy applied to anything that was judged");
+    let file = text::path(&policy.source.path);
+    let empty = policy.scopes.iter().all(|scope| scope.keys.is_empty());
+    let ceilings_only = policy.scopes.iter().all(|scope| scope.keys.has_only_versions());
+    match (empty, ceilings_only) {
+        (true, _) => failure
+            .note("a policy that asks nothing keeps nothing")
+            .help(format!("say what must hold, in {file}, for example:\nglibc = \"2.28\"")),
+        // Fact 13.
+        (false, true) => failure
+            .note("version ceilings do not apply to musl, which ignores version needs, nor to other formats than ELF")
+            .help(format!("add a rule that does apply, in {file}: `linkage` or `libraries`")),
+        (false, false) => failure.note("its sections are for other targets or artifacts, or for another kind of file"),
+    }
+}
+
 fn nothing(gathered: &Gathered, options: &Options) -> Failure {
-    let not_examined = gathered.inputs.len();
-    let failure = Failure::new("there was nothing to judge");
-    let failure = match not_examined {
-        0 => failure,
-        _ => failure.note(
+    let mut failure = Failure::new("there was nothing to judge");
+    let formats: Vec<Format> = gathered
+        .inputs
+        .iter()
+        .filter_map(|input| match input.reading {
+            Reading::Other(format) => Some(format),
+            _ => None,
+        })
+        .collect();
+    if formats.iter().any(|format| format.links_later()) {
+        failure = failure.note(
             "archives and object files are not examined yet: what they need is settled by the final link",
-        ),
-    };
+        );
+    }
+    if formats.iter().any(|format| format.ships_elsewhere()) {
+        failure = failure.note("only ELF files are read; Mach-O, PE and WebAssembly are not");
+    }
+    if !gathered.left_out.is_empty() {
+        let names = text::some_of(&gathered.left_out, 5);
+        return failure.note(format!("built, but not in the release set (`artifacts`): {names}"));
+    }
     match options.request.artifacts.is_empty() {
         true => failure
             .note("executables and shared objects (cdylib, dylib) are judged")
-            .help("was the right package selected? `cargo compat check --workspace` builds them all"),
+            .help("was the right package selected? This builds them all:\ncargo compat check --workspace"),
         false => failure.note("no ELF executable or shared object was found in what was named"),
     }
 }
@@ -150,13 +178,12 @@ fn read_policy(
         (None, Some(manifest)) => workspace::policy_below(&manifest.root, false),
         (None, None) => workspace::policy_below(folder, true),
     };
-    let path = path.map(|path| path.strip_prefix(folder).map(Path::to_owned).unwrap_or(path));
     let path = path.map_err(|searched| {
         let searched: Vec<_> = searched.iter().map(|folder| text::path(folder)).collect();
         Stop::Usage(
             Failure::new(format!("no {FILE_NAME} was found, so nothing can be judged"))
-                .note(format!("searched: {}", searched.join(", ")))
-                .help("write one; this is a whole policy:\nglibc = \"2.28\"\nlibraries = [\"libc.so.6\", \"libgcc_s.so.1\"]"),
+                .note(format!("searched:\n{}", searched.join("\n")))
+                .help("write one that today's artifacts keep:\ncargo compat init"),
         )
     })?;
     let source = policy::read(&path).map_err(|why| {
@@ -166,11 +193,11 @@ fn read_policy(
 }
 
 /// `[build]` gives what the command line leaves open.
-fn take_defaults(cargo: &mut CargoOptions, build: &policy::Build) {
+fn take_defaults(cargo: &mut CargoOptions, build: &policy::Build, folder: &Path) {
     if cargo.profile.is_none() {
         cargo.profile = build.profile.as_ref().map(|profile| profile.value.clone());
     }
-    if cargo.targets.is_empty() {
+    if cargo.targets.is_empty() && !workspace::config_names_targets(cargo, folder) {
         cargo.targets = build.targets.iter().map(|target| target.value.clone()).collect();
     }
     if cargo.features.is_empty() && !cargo.all_features && !cargo.no_default_features {
@@ -180,15 +207,32 @@ fn take_defaults(cargo: &mut CargoOptions, build: &policy::Build) {
     }
 }
 
-/// A section for a triple that nobody knows would silently apply to nothing.
+/// What names a triple that nobody knows would silently apply to nothing.
 fn known_targets(policy: Policy, requested: &[String]) -> Result<Policy, Stop> {
-    let mut problems = Vec::new();
-    for scope in &policy.scopes {
-        if let Selector::Target(TargetSelector::Triple(triple)) = &scope.selector
-            && !requested.iter().any(|target| workspace::folder_of(target) == *triple)
-        {
-            problems.extend(policy::unknown_triple(triple, scope.span.clone()));
-        }
+    let of_scopes = policy.scopes.iter().filter_map(|scope| match &scope.selector {
+        Selector::Target(TargetSelector::Triple(triple)) => Some((triple, &scope.span)),
+        _ => None,
+    });
+    let of_exceptions = policy.exceptions.iter().filter_map(|exception| match exception.target.as_ref()? {
+        At { value: TargetSelector::Triple(triple), span } => Some((triple, span)),
+        _ => None,
+    });
+    let of_build = policy.build.targets.iter().map(|target| (&target.value, &target.span));
+    let of_build = of_build.filter(|(target, _)| !target.ends_with(".json") && *target != "host-tuple");
+    let custom: Vec<String> = requested
+        .iter()
+        .filter(|target| !policy.build.targets.iter().any(|own| own.value == **target))
+        .map(|target| workspace::folder_of(target))
+        .collect();
+    let mut problems: Vec<Problem> = of_scopes
+        .chain(of_exceptions)
+        .chain(of_build)
+        .filter(|(triple, _)| !custom.contains(triple))
+        .filter_map(|(triple, span)| policy::unknown_triple(triple, span.clone()))
+        .collect();
+    if problems.is_empty() {
+        return Ok(policy);
     }
-    if problems.is_empty() { Ok(policy) } else { Err(Stop::Policy(policy.source, problems)) }
+    problems.sort_by_key(|problem| problem.span.start);
+    Err(Stop::Policy(policy.source, problems))
 }

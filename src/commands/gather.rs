@@ -31,6 +31,10 @@ pub struct Gathered {
     pub build: Option<BuildInfo>,
     pub failures: Vec<Failure>,
     pub not_selected: Vec<String>,
+    /// What was built and is not of the release set.
+    pub left_out: Vec<String>,
+    /// Every name that was built.
+    pub known: Vec<Name>,
     pub passed_over: PassedOver,
 }
 
@@ -62,17 +66,31 @@ fn from_cargo(
             let _ = report::status(verb, message, streams);
         }
     };
-    let (artifacts, info, failures) = if request.no_build {
+    let mut gathered = Gathered::default();
+    let (artifacts, info) = if request.no_build {
         let expected = workspace::expected(&request.cargo, manifest, folder)?;
-        (expected.artifacts, expected.info, expected.failures)
+        (expected.artifacts, expected.info)
     } else {
         let built = workspace::build(&request.cargo, manifest, folder, &mut say)?;
-        (built.artifacts, built.info, built.failures)
+        gathered.failures = built.failures;
+        (built.artifacts, built.info)
     };
-    let mut gathered = Gathered { failures, ..Gathered::default() };
-    // After a failed build nothing tells which files are of which sources.
-    let artifacts = if gathered.failures.is_empty() || request.no_build { artifacts } else { Vec::new() };
-    let artifacts = release_set(request, policy, &info, artifacts, &mut gathered);
+    gathered.known = artifacts.iter().map(|artifact| artifact.name(false)).collect();
+    let mut artifacts = release_set(request, policy, &info, artifacts, &mut gathered);
+    if request.no_build {
+        artifacts.retain(|artifact| {
+            let is_there = artifact.path.is_file();
+            if !is_there {
+                gathered.failures.push(workspace::missing(artifact));
+            }
+            is_there
+        });
+    }
+    // cargo reports in the order in which it finished, which changes.
+    artifacts.sort_by_cached_key(|artifact| {
+        let triple = info.targets.iter().position(|target| artifact.triple.as_ref() == Some(target));
+        (artifact.target.clone(), artifact.package.clone(), triple, artifact.path.clone())
+    });
     gathered.inputs = read_built(policy, artifacts);
     gathered.build = Some(info);
     Ok(gathered)
@@ -87,9 +105,6 @@ fn release_set(
     gathered: &mut Gathered,
 ) -> Vec<CargoArtifact> {
     let Some(set) = &policy.artifacts else { return artifacts };
-    if !gathered.failures.is_empty() && !request.no_build {
-        return artifacts;
-    }
     for pattern in set {
         for triple in &info.targets {
             let built = artifacts.iter().any(|artifact| {
@@ -102,21 +117,28 @@ fn release_set(
             }
             if request.cargo.selects() {
                 gathered.not_selected.push(name.to_owned());
-            } else {
-                let (line, _) = policy.source.position(pattern.span.start);
-                gathered.failures.push(
-                    Failure::new(format!("`{name}` of the release set was not built for {triple}"))
-                        .note(format!("`artifacts` in {}:{line} names it", text::path(&policy.source.path)))
-                        .help("is it built by another package? `cargo compat check --workspace`"),
-                );
+                continue;
             }
+            let (line, _) = policy.source.position(pattern.span.start);
+            let failure = Failure::new(format!("`{name}` of the release set was not built for {triple}"))
+                .note(format!("`artifacts` in {}:{line} names it", text::path(&policy.source.path)));
+            let known = gathered.known.iter().map(|name| name.shown.as_str());
+            let near = text::did_you_mean(name, known).map(|near| format!("did you mean `{near}`?"));
+            let elsewhere = || "is it built by another package?\ncargo compat check --workspace".to_owned();
+            let help = near.or_else(|| (!request.cargo.workspace).then(elsewhere));
+            gathered.failures.push(match help {
+                Some(help) => failure.help(help),
+                None => failure,
+            });
         }
     }
     gathered.not_selected.sort();
     gathered.not_selected.dedup();
-    let wanted =
-        |artifact: &CargoArtifact| set.iter().any(|pattern| artifact.name(false).matches(&pattern.value));
-    artifacts.into_iter().filter(wanted).collect()
+    let (kept, left): (Vec<_>, Vec<_>) = artifacts
+        .into_iter()
+        .partition(|artifact| set.iter().any(|pattern| artifact.name(false).matches(&pattern.value)));
+    gathered.left_out = left.iter().map(|artifact| artifact.name(false).shown).collect();
+    kept
 }
 
 fn read_built(policy: &Policy, mut artifacts: Vec<CargoArtifact>) -> Vec<Input> {

@@ -9,6 +9,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "an allowed library, an exception or a section that nothing uses",
+    page: include_str!("allowance_unused.md"),
     check: Check::Run(check),
 };
 
@@ -17,7 +18,7 @@ fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
         sink.push(
             Finding::new(format!("no artifact needs the allowed library `{pattern}`"))
                 .subject(*pattern)
-                .forbids(span, "not needed by any artifact that this list was held against")
+                .forbids(span, "nothing that was judged needs it")
                 .help("remove it from `libraries`"),
         );
     }
@@ -41,12 +42,15 @@ fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
     }
     if run.whole {
         for (span, name) in &run.usage.unmatched_artifacts(run.policy) {
-            sink.push(
-                Finding::new(format!("no artifact is called `{name}`"))
-                    .subject(*name)
-                    .forbids(span, "this section applies to nothing that was judged")
-                    .help("correct the name or remove the section"),
-            );
+            let finding = Finding::new(format!("no artifact is called `{name}`"))
+                .subject(*name)
+                .forbids(span, "this section applies to nothing");
+            sink.push(match run.usage.nearest(name) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding.help(
+                    "correct the name, or remove the section; if another package builds it:\ncargo compat check --workspace",
+                ),
+            });
         }
     }
 }

@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "a file is older than its sources",
+    page: include_str!("artifact_stale.md"),
     check: Check::Artifact(check),
 };
 
@@ -24,8 +25,11 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             finding
         }
         Stale::Unknown { dep_info } => {
-            Finding::new(format!("whether `{shown}` is older than its sources is not known"))
-                .note(format!("cargo's list of its sources is not there: {dep_info}"))
+            let message = format!("whether `{shown}` is older than its sources is not known");
+            let mut finding =
+                Finding::new(message).note(format!("cargo's list of its sources is not there: {dep_info}"));
+            finding.undecided = true;
+            finding
         }
     };
     sink.push(finding.subject("sources").help("leave out `--no-build`, so that cargo builds it first"));

@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: true,
     summary: "the file or its compiler flags ask for a newer CPU than the policy promises",
+    page: include_str!("cpu_too_new.md"),
     check: Check::Artifact(check),
 };
 

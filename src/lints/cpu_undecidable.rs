@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: true,
     enforces_rule: true,
     summary: "compiler flags or notes name a CPU that cannot be compared with the one promised",
+    page: include_str!("cpu_undecidable.md"),
     check: Check::Artifact(check),
 };
 

@@ -1,6 +1,7 @@
 //! A library that the file opens at run time, and says so in a note.
 
 use super::{Applies, Check, Lint, Sink, Subject};
+use crate::artifact::Artifact;
 use crate::finding::{Finding, Item, Level};
 
 pub static LINT: Lint = Lint {
@@ -9,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "a library that is opened at run time is required, and not among those allowed",
+    page: include_str!("dlopen_dependency.md"),
     check: Check::Artifact(check),
 };
 
@@ -20,6 +22,12 @@ struct Entry {
     feature: Option<String>,
     description: Option<String>,
     priority: Option<String>,
+}
+
+/// Every soname in the notes that can be read.
+pub fn sonames(facts: &Artifact) -> impl Iterator<Item = String> {
+    let entries = facts.dlopen.iter().filter_map(|note| serde_json::from_str::<Vec<Entry>>(note).ok());
+    entries.flatten().flat_map(|entry| entry.soname)
 }
 
 fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {

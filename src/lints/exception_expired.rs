@@ -9,6 +9,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "an exception's date has passed",
+    page: include_str!("exception_expired.md"),
     check: Check::Run(check),
 };
 

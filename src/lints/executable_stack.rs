@@ -1,6 +1,6 @@
 //! The file asks for an executable stack.
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, linker_option};
 use crate::artifact::Stack;
 use crate::finding::{Finding, Level};
 
@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "an executable stack is asked for, which newer systems refuse",
+    page: include_str!("executable_stack.md"),
     check: Check::Artifact(check),
 };
 
@@ -33,10 +34,9 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             "from glibc 2.41 on, dlopen refuses such a library in a process whose stack is not executable",
         );
     }
-    sink.push(
-        finding
-            .note("most often one assembly file lacks the mark that it needs none")
-            .help("add to that file: .section .note.GNU-stack,\"\",%progbits\nor link with\n-C link-arg=-Wl,-z,noexecstack"),
-    );
+    sink.push(finding.note("most often one assembly file lacks the mark that it needs none").help(format!(
+        "add to that file `.section .note.GNU-stack,\"\",%progbits`, or link it so, {}",
+        linker_option(subject, "-Wl,-z,noexecstack")
+    )));
     Applies::Yes
 }

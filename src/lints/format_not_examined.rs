@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: true,
     enforces_rule: false,
     summary: "a rule applies to a file in a format that is not read",
+    page: include_str!("format_not_examined.md"),
     check: Check::Artifact(check),
 };
 

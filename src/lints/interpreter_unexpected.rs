@@ -1,9 +1,8 @@
 //! `PT_INTERP` is not where the C library of this architecture has its loader.
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, exception, pasted_path};
 use crate::artifact::{Artifact, Libc};
 use crate::finding::{Finding, Item, Level};
-use crate::text::escape;
 
 pub static LINT: Lint = Lint {
     name: "interpreter_unexpected",
@@ -11,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "the interpreter is not the one that systems of this architecture have",
+    page: include_str!("interpreter_unexpected.md"),
     check: Check::Artifact(check),
 };
 
@@ -18,22 +18,17 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     let Some(facts) = subject.facts() else { return Applies::No };
     let Some(path) = &facts.interpreter else { return Applies::No };
     // The tables know Linux.
-    if subject.target().is_some_and(|target| target.os.as_ref().is_none_or(|os| os.as_str() != "linux")) {
+    let os = subject.target().and_then(|target| target.os.as_ref());
+    if os.is_some_and(|os| !matches!(os.as_str(), "linux" | "android")) {
         return Applies::No;
     }
-    let Some(expected) = expected(subject, facts) else {
-        let mut finding = Finding::new(format!(
-            "whether `{}` names the right interpreter is not known for {}",
-            subject.name.shown, facts.arch
-        ))
-        .subject(path)
-        .item(Item::Interpreter { path: path.clone(), expected: Vec::new() })
-        .note(format!("it names `{path}`"))
-        .help(format!(
-            "if it is right, say so:\n[[exception]]\nlint = \"{}\"\nsubject = \"{}\"\nreason = \"…\"",
-            LINT.name,
-            escape(path)
-        ));
+    let Some(expected) = expected(facts) else {
+        let mut finding =
+            Finding::new(format!("the interpreter of `{}` cannot be judged", subject.name.shown))
+                .subject(path)
+                .item(Item::Interpreter { path: path.clone(), expected: Vec::new() })
+                .note(format!("it names `{path}`; what {} has is not known here", facts.arch))
+                .help(format!("if it is right, say so:\n{}", exception(LINT.name, path)));
         finding.undecided = true;
         sink.push(finding);
         return Applies::Yes;
@@ -53,22 +48,24 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     sink.push(match expected.first() {
         Some(right) => finding.help(format!(
             "link with the system's own compiler, or set it:\npatchelf --set-interpreter {right} {}",
-            crate::text::path(&subject.place.path)
+            pasted_path(&subject.place.path)
         )),
         None => finding,
     });
     Applies::Yes
 }
 
-/// The interpreters that would do. `None`: the tables do not know this
-/// architecture.
-fn expected(subject: &Subject<'_>, facts: &Artifact) -> Option<Vec<String>> {
-    let glibc = facts.arch.glibc_interpreters()?;
-    Some(match subject.promised_libc() {
-        Some(Libc::Android) if facts.libc == Libc::Android => {
-            vec!["/system/bin/linker64".to_owned(), "/system/bin/linker".to_owned()]
+/// The interpreters that would do for the libc that the file is linked with;
+/// whether it is the one that the triple promises, `libc_mismatch` judges.
+/// `None`: the tables do not know this architecture.
+fn expected(facts: &Artifact) -> Option<Vec<String>> {
+    let glibc = facts.arch.glibc_interpreters();
+    Some(match facts.libc {
+        Libc::Android => vec!["/system/bin/linker64".to_owned(), "/system/bin/linker".to_owned()],
+        Libc::Musl => {
+            glibc?;
+            vec![format!("/lib/ld-musl-{}.so.1", facts.arch)]
         }
-        Some(Libc::Musl) => vec![format!("/lib/ld-musl-{}.so.1", facts.arch)],
-        _ => glibc.iter().map(|path| (*path).to_owned()).collect(),
+        _ => glibc?.iter().map(|path| (*path).to_owned()).collect(),
     })
 }

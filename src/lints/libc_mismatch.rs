@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "the target triple says one C library, the file is linked with another",
+    page: include_str!("libc_mismatch.md"),
     check: Check::Artifact(check),
 };
 
@@ -38,10 +39,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             finding = finding.note(format!("needed libraries: {}", signs.join(", ")));
         }
         finding = finding.help(match promised {
-            Libc::Musl => format!(
-                "link with musl's own start files and library: leave out `-C target-feature=-crt-static`, \
-                 or name a musl linker in .cargo/config.toml:\n[target.{triple}]\nlinker = \"musl-gcc\""
-            ),
+            Libc::Musl => "let rustc link its own musl: leave out `-C target-feature=-crt-static`".to_owned(),
             _ => format!("link with a compiler for `{triple}`, in .cargo/config.toml:\n[target.{triple}]\nlinker = \"…\""),
         });
         sink.push(finding);

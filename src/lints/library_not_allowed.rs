@@ -11,6 +11,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: true,
     summary: "a needed library is not among those that the policy allows",
+    page: include_str!("library_not_allowed.md"),
     check: Check::Artifact(check),
 };
 

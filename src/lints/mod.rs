@@ -14,7 +14,7 @@ mod allowance_unused;
 mod artifact_stale;
 pub mod cpu_too_new;
 mod cpu_undecidable;
-mod dlopen_dependency;
+pub mod dlopen_dependency;
 mod exception_expired;
 mod executable_stack;
 mod format_not_examined;
@@ -74,6 +74,8 @@ pub struct Lint {
     pub enforces_rule: bool,
     /// What it finds, in one line.
     pub summary: &'static str,
+    /// The page that `explain` shows, in Markdown.
+    pub page: &'static str,
     pub check: Check,
 }
 
@@ -212,5 +214,26 @@ impl<'a> Sink<'a> {
         }
         finding.place = finding.place.or_else(|| self.place.cloned());
         self.findings.push(finding);
+    }
+}
+
+/// A path as a shell takes it.
+fn pasted_path(path: &std::path::Path) -> String {
+    shell_words::quote(&crate::text::path(path)).into_owned()
+}
+
+/// An exception to paste.
+fn exception(lint: &str, subject: &str) -> String {
+    let subject = toml::Value::String(subject.to_owned());
+    format!("[[exception]]\nlint = \"{lint}\"\nsubject = {subject}\nreason = \"…\"")
+}
+
+/// How to have the linker told something, as this file was built.
+fn linker_option(subject: &Subject<'_>, option: &str) -> String {
+    match subject.triple.filter(|_| subject.from_cargo) {
+        Some(triple) => {
+            format!("in .cargo/config.toml:\n[target.{triple}]\nrustflags = [\"-C\", \"link-arg={option}\"]")
+        }
+        None => format!("by this option of the compiler:\n{option}"),
     }
 }

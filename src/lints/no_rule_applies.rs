@@ -9,15 +9,16 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "no rule of the policy applies to an artifact",
+    page: include_str!("no_rule_applies.md"),
     check: Check::Run(check),
 };
 
 fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
     for place in &run.usage.without_rule {
         let mut finding = Finding::new(format!("no rule of the policy applies to `{}`", place.name))
-            .note("it was read, but nothing was asked of it")
+            .note("it was read, but no rule that concerns it could be held against it")
             .help(format!(
-                "say what holds for it, at the top of the policy or for it alone:\n[artifact.{}]\nglibc = \"…\"",
+                "say what holds for it, at the top of the policy or for it alone:\n[artifact.{}]\nlibraries = []",
                 quoted(&place.name)
             ));
         finding.place = Some(place.clone());

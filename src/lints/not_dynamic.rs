@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: true,
     summary: "an executable that must be dynamic is static",
+    page: include_str!("not_dynamic.md"),
     check: Check::Artifact(check),
 };
 
@@ -24,10 +25,11 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 .subject("linkage")
                 .forbids(&linkage.span, "executables must be dynamic here")
                 .note("it has no interpreter and no needed library");
-        sink.push(if subject.from_cargo {
-            finding.help("link the C library dynamically:\n-C target-feature=-crt-static")
-        } else {
-            finding.help("link it without `-static` and `-static-pie`")
+        sink.push(match subject.triple.filter(|_| subject.from_cargo) {
+            Some(triple) => finding.help(format!(
+                "link the C library dynamically, in .cargo/config.toml:\n[target.{triple}]\nrustflags = [\"-C\", \"target-feature=-crt-static\"]"
+            )),
+            None => finding.help("link it without `-static` and `-static-pie`"),
         });
     }
     Applies::Yes

@@ -12,6 +12,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: true,
     summary: "an executable that must be static needs a loader or libraries",
+    page: include_str!("not_static.md"),
     check: Check::Artifact(check),
 };
 
@@ -46,7 +47,9 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
 
 fn advice(subject: &Subject<'_>, facts: &Artifact) -> Option<String> {
     if !subject.from_cargo {
-        return Some("link it with `-static-pie` or `-static`".to_owned());
+        return Some(
+            "link it with `-static`, or with `-static-pie` where the C library has an `rcrt1.o`".to_owned(),
+        );
     }
     let triple = subject.triple?;
     let mut help = format!(

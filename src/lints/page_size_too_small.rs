@@ -1,7 +1,7 @@
 //! Segments are aligned to less than a page of systems that this architecture
 //! has (fact 21).
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, linker_option};
 use crate::finding::{Finding, Level};
 
 pub static LINT: Lint = Lint {
@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "segments are aligned to less than the page size of systems of this architecture",
+    page: include_str!("page_size_too_small.md"),
     check: Check::Artifact(check),
 };
 
@@ -23,7 +24,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     let finding = Finding::new(format!("the segments of `{}` are aligned to {alignment:#x} bytes only", subject.name.shown))
         .subject("PT_LOAD")
         .note(format!("{who} have pages of {page:#x} bytes; there the loader says \"ELF load command alignment not page-aligned\""))
-        .help(format!("link with\n-C link-arg=-Wl,-z,max-page-size={page:#x}"));
+        .help(format!("align them to it, {}", linker_option(subject, &format!("-Wl,-z,max-page-size={page:#x}"))));
     sink.push(if common { finding } else { finding.at_most_warn() });
     Applies::Yes
 }

@@ -1,6 +1,6 @@
 //! `DT_RELR` without the version need that guards it (fact 39).
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, linker_option};
 use crate::artifact::Libc;
 use crate::finding::{Finding, Level};
 
@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "packed relative relocations without the version need that guards them",
+    page: include_str!("relr_without_marker.md"),
     check: Check::Artifact(check),
 };
 
@@ -29,7 +30,10 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 .subject("DT_RELR")
                 .note("glibc 2.36 and later refuse it: \"DT_RELR without GLIBC_ABI_DT_RELR dependency\"")
                 .note("older ones load it without relocating it, and it crashes")
-                .help("link without packed relocations:\n-C link-arg=-Wl,-z,nopack-relative-relocs"),
+                .help(format!(
+                    "link without packed relocations, {}",
+                    linker_option(subject, "-Wl,-z,nopack-relative-relocs")
+                )),
         );
     }
     Applies::Yes

@@ -1,8 +1,7 @@
 //! A run path that exists on the machine that built the file.
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, pasted_path};
 use crate::finding::{Finding, Item, Level};
-use crate::text;
 
 pub static LINT: Lint = Lint {
     name: "run_path_leaks",
@@ -10,6 +9,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "a run path leads to a folder of the machine that built the file",
+    page: include_str!("run_path_leaks.md"),
     check: Check::Artifact(check),
 };
 
@@ -31,42 +31,57 @@ const BUILD_FOLDERS: &[&str] = &[
     "/opt/conda/",
     "/usr/local/cargo/",
 ];
-/// Parts of a path that only a build makes.
-const BUILD_PARTS: &[&str] =
-    &["/target/debug", "/target/release", "/.rustup/", "/.cargo/", "/deps", "/build/"];
+/// Folders in a path that only a build makes.
+const BUILD_PARTS: &[&str] = &["/target/debug/", "/target/release/", "/.rustup/", "/.cargo/", "/build/"];
 
 fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     let Some(facts) = subject.facts() else { return Applies::No };
     let mut present = false;
     for (tag, paths) in [("DT_RPATH", &facts.rpath), ("DT_RUNPATH", &facts.runpath)] {
-        for path in paths {
-            present = true;
-            let why = if is_of_a_build(path) {
-                "on another machine it is missing, or is somebody else's: what lies there is loaded"
-            } else if !path.starts_with('/') && !path.starts_with('$') {
-                "it is taken from the folder in which the program is started"
-            } else {
-                continue;
-            };
+        let (bad, good): (Vec<&String>, Vec<&String>) =
+            paths.iter().partition(|path| why_bad(path).is_some());
+        present |= !paths.is_empty();
+        for path in bad {
+            let Some(why) = why_bad(path) else { continue };
             let shown = if path.is_empty() { "(empty)" } else { path };
             sink.push(
                 Finding::new(format!("`{}` looks for libraries in `{shown}`", subject.name.shown))
                     .subject(path)
                     .item(Item::RunPath { tag, path: path.clone() })
                     .note(format!("{tag}: {why}"))
-                    .help(format!(
-                        "link without that `-rpath`, or remove it:\npatchelf --remove-rpath {}",
-                        text::path(&subject.place.path)
-                    )),
+                    .help(advice(subject, &good)),
             );
         }
     }
     if present { Applies::Yes } else { Applies::No }
 }
 
+fn why_bad(path: &str) -> Option<&'static str> {
+    if is_of_a_build(path) {
+        Some("on another machine it is missing, or is somebody else's: what lies there is loaded")
+    } else if !path.starts_with('/') && !path.starts_with('$') {
+        Some("it is taken from the folder in which the program is started")
+    } else {
+        None
+    }
+}
+
+/// What is good in the run path stays.
+fn advice(subject: &Subject<'_>, good: &[&String]) -> String {
+    let file = pasted_path(&subject.place.path);
+    let command = match good {
+        [] => format!("patchelf --remove-rpath {file}"),
+        _ => {
+            let kept = good.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(":");
+            format!("patchelf --set-rpath {} {file}", shell_words::quote(&kept))
+        }
+    };
+    format!("link without that `-rpath`, or take it out:\n{command}")
+}
+
 fn is_of_a_build(path: &str) -> bool {
     let folder = format!("{}/", path.trim_end_matches('/'));
     path.starts_with('/')
         && (BUILD_FOLDERS.iter().any(|start| folder.starts_with(start))
-            || BUILD_PARTS.iter().any(|part| path.contains(part)))
+            || BUILD_PARTS.iter().any(|part| folder.contains(part)))
 }

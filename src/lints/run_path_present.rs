@@ -1,8 +1,7 @@
 //! `DT_RPATH` or `DT_RUNPATH` is set.
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, pasted_path};
 use crate::finding::{Finding, Item, Level};
-use crate::text;
 
 pub static LINT: Lint = Lint {
     name: "run_path_present",
@@ -10,6 +9,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "the file tells the loader where to look for libraries",
+    page: include_str!("run_path_present.md"),
     check: Check::Artifact(check),
 };
 
@@ -34,7 +34,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         }
         sink.push(finding.help(format!(
             "link without `-rpath`, or remove it:\npatchelf --remove-rpath {}",
-            text::path(&subject.place.path)
+            pasted_path(&subject.place.path)
         )));
     }
     Applies::Yes

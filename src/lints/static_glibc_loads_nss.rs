@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "a static program calls functions for which glibc loads modules at run time",
+    page: include_str!("static_glibc_loads_nss.md"),
     check: Check::Artifact(check),
 };
 

@@ -9,6 +9,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "the loader must write into code, which hardened systems refuse",
+    page: include_str!("text_relocations.md"),
     check: Check::Artifact(check),
 };
 

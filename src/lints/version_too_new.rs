@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, linker_option};
 use crate::artifact::{AbiVersion, Artifact, Binding, Libc, Release, Symbols, VersionNeed};
 use crate::finding::{Finding, Item, Level, SymbolUse};
 use crate::policy::{Against, At};
@@ -14,6 +14,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: true,
     summary: "a needed version node is newer than the policy allows",
+    page: include_str!("version_too_new.md"),
     check: Check::Artifact(check),
 };
 
@@ -117,6 +118,7 @@ fn note(need: &VersionNeed, symbols: Option<&[SymbolUse]>) -> String {
     if symbols.is_empty() && !need.weak {
         format!("{node}: no symbol carries it; the version table asks for it, and the loader enforces that")
     } else if only_warns(need, Some(symbols)) {
+        let listed = if listed.is_empty() { "no symbol carries it".to_owned() } else { listed };
         format!("{node}, marked weak: {listed}; where it is missing the loader only warns")
     } else if symbols.iter().all(|symbol| symbol.weak) {
         let reference = if symbols.len() == 1 { "a weak reference" } else { "weak references" };
@@ -141,24 +143,25 @@ fn advice(
     needs: &[&VersionNeed],
 ) -> String {
     let limit = &ceiling.value;
-    let relr_alone = needs.iter().all(|need| need.version == "GLIBC_ABI_DT_RELR");
-    if relr_alone {
-        return "link without packed relocations:\n-C link-arg=-Wl,-z,nopack-relative-relocs".to_owned();
+    if needs.iter().all(|need| need.version == "GLIBC_ABI_DT_RELR") {
+        let option = linker_option(subject, "-Wl,-z,nopack-relative-relocs");
+        return format!("link without packed relocations, {option}");
     }
     if !symbols.is_empty() && symbols.iter().all(|name| name.starts_with("__isoc23_")) {
-        return "C code was built with the headers of glibc 2.38 or newer as C23; build it as C17:\nCFLAGS=-std=gnu17"
+        return "C code was built as C23 with the headers of glibc 2.38 or newer; build it as C17:\nCFLAGS=-std=gnu17"
             .to_owned();
     }
-    match namespace {
-        "GLIBC" if subject.from_cargo => {
-            let triple = subject.triple.unwrap_or("TARGET");
-            format!(
-                "build on a system with glibc {limit} or older, or link against it:\ncargo zigbuild --target {triple}.{limit}"
-            )
+    match (namespace, subject.triple.filter(|_| subject.from_cargo)) {
+        ("GLIBC", _) if subject.promised_libc() == Some(Libc::Musl) => {
+            "link with musl, as the triple says: leave out `-C target-feature=-crt-static`".to_owned()
         }
-        "GLIBC" => format!("build it on a system with glibc {limit} or older, or link it statically"),
-        "GLIBCXX" | "CXXABI" => {
-            "build with an older g++, or link libstdc++ statically:\n-C link-arg=-static-libstdc++".to_owned()
+        ("GLIBC", Some(triple)) => format!(
+            "build on a system with glibc {limit} or older, or link against it:\n\
+             cargo compat check --build-with \"cargo zigbuild\" --target {triple}.{limit}"
+        ),
+        ("GLIBC", None) => format!("build it on a system with glibc {limit} or older, or link it statically"),
+        ("GLIBCXX" | "CXXABI", _) => {
+            "build on a system with an older libstdc++: the C++ code takes what it finds there".to_owned()
         }
         _ => format!("link against a version of the library that has no {namespace} node newer than {limit}"),
     }

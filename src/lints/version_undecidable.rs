@@ -1,10 +1,9 @@
 //! A needed version node falls under a ceiling but is no number.
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, exception};
 use crate::artifact::Libc;
 use crate::finding::{Finding, Item, Level};
 use crate::policy::Against;
-use crate::text::escape;
 
 pub static LINT: Lint = Lint {
     name: "version_undecidable",
@@ -12,6 +11,7 @@ pub static LINT: Lint = Lint {
     undecided: true,
     enforces_rule: true,
     summary: "a needed version node is a name that no ceiling can be compared with",
+    page: include_str!("version_undecidable.md"),
     check: Check::Artifact(check),
 };
 
@@ -38,10 +38,9 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         if need.version.ends_with("_PRIVATE") {
             finding = finding.note("private nodes may change with every build of the library");
         }
-        let lint = LINT.name;
         sink.push(finding.help(format!(
-            "if every system you promise has it, accept it:\n[[exception]]\nlint = \"{lint}\"\nsubject = \"{}\"\nreason = \"…\"",
-            escape(&need.version)
+            "if every system you promise has it, accept it:\n{}",
+            exception(LINT.name, &need.version)
         )));
     }
     Applies::Yes

@@ -10,6 +10,7 @@ pub static LINT: Lint = Lint {
     undecided: false,
     enforces_rule: false,
     summary: "the file is for another machine than its target triple says",
+    page: include_str!("wrong_architecture.md"),
     check: Check::Artifact(check),
 };
 

@@ -42,8 +42,8 @@ impl Walk {
                         "lint" => lint = self.lint(&text, span),
                         "subject" => exception.subject = Some(text),
                         "artifact" => exception.artifact = self.pattern(&text, span),
-                        "target" => match TargetSelector::parse(&text, span) {
-                            Ok(selector) => exception.target = Some(selector),
+                        "target" => match TargetSelector::parse(&text, span.clone()) {
+                            Ok(value) => exception.target = Some(At { value, span }),
                             Err(problem) => self.problem(problem),
                         },
                         "platform" => exception.platform = Some(text),

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::parse::{Value, Walk};
 use super::{At, Keys, Linkage, Problem};
-use crate::artifact::{Cpu, Release};
+use crate::artifact::{AbiVersion, Cpu, Release};
 use crate::text::did_you_mean;
 
 impl Walk {
@@ -26,7 +26,16 @@ impl Walk {
             "versions" => {
                 let Some(table) = self.table(value, "versions") else { return };
                 for (namespace, value) in table {
+                    let span = namespace.span();
                     let namespace = namespace.get_ref();
+                    if let Some(near) = misspelt_namespace(namespace) {
+                        self.problem(
+                            Problem::new(format!("`{namespace}` is no namespace of version nodes"), span)
+                                .label("it would limit nothing")
+                                .help(format!("did you mean `{near}`?")),
+                        );
+                        continue;
+                    }
                     self.ceiling(keys, namespace, &format!("versions.{namespace}"), value);
                 }
             }
@@ -117,7 +126,11 @@ impl Walk {
             return self.problem(
                 Problem::new(format!("`{text}` is no version"), span)
                     .label("numbers with dots between them are")
-                    .help(format!("for example {} = \"2.28\"", key.rsplit('.').next().unwrap_or(key))),
+                    .help(format!(
+                        "for example {} = \"{}\"",
+                        key.rsplit('.').next().unwrap_or(key),
+                        example(namespace)
+                    )),
             );
         };
         if keys.versions.contains_key(namespace) {
@@ -127,5 +140,23 @@ impl Walk {
             );
         }
         keys.versions.insert(namespace.to_owned(), At { value: release, span });
+    }
+}
+
+/// The namespace that was meant: they are told apart by case, and the `_` is
+/// not part of them.
+fn misspelt_namespace(name: &str) -> Option<String> {
+    let bare = name.trim_end_matches('_');
+    let known = AbiVersion::namespaces().find(|known| known.eq_ignore_ascii_case(bare));
+    let meant = known.unwrap_or(bare);
+    (meant != name).then(|| meant.to_owned())
+}
+
+/// A version that the namespace could have.
+fn example(namespace: &str) -> &'static str {
+    match namespace {
+        "GLIBC" => "2.28",
+        "GLIBCXX" => "3.4.25",
+        _ => "1.0",
     }
 }

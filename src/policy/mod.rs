@@ -21,7 +21,7 @@ use crate::finding::Level;
 
 pub use self::parse::{parse, read};
 pub use self::rules::{Against, Name, Rules};
-pub use self::scopes::{Scope, Selector, TargetSelector, unknown_triple};
+pub use self::scopes::{Scope, Selector, TargetSelector, nearest_triple, unknown_triple};
 
 /// The file's name.
 pub const FILE_NAME: &str = "compat.toml";
@@ -40,16 +40,23 @@ pub struct Problem {
     pub span: Range<usize>,
     /// What to say at the span.
     pub label: String,
+    /// Another place that plays a part.
+    pub other: Option<(Range<usize>, &'static str)>,
     pub help: Option<String>,
 }
 
 impl Problem {
     pub fn new(message: impl Into<String>, span: Range<usize>) -> Self {
-        Self { message: message.into(), span, label: String::new(), help: None }
+        Self { message: message.into(), span, label: String::new(), other: None, help: None }
     }
 
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
+        self
+    }
+
+    pub fn other(mut self, span: &Range<usize>, label: &'static str) -> Self {
+        self.other = Some((span.clone(), label));
         self
     }
 
@@ -109,6 +116,17 @@ pub struct Keys {
     pub libraries: Option<At<Vec<At<Pattern>>>>,
 }
 
+impl Keys {
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty() && self.has_only_versions()
+    }
+
+    /// No key but version ceilings is set.
+    pub fn has_only_versions(&self) -> bool {
+        self.linkage.is_none() && self.cpu.is_none() && self.libraries.is_none()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Linkage {
     Static,
@@ -122,7 +140,7 @@ pub struct Exception {
     pub lint: &'static str,
     pub subject: Option<String>,
     pub artifact: Option<Pattern>,
-    pub target: Option<TargetSelector>,
+    pub target: Option<At<TargetSelector>>,
     pub platform: Option<String>,
     pub reason: String,
     pub until: Option<At<Date>>,

@@ -10,7 +10,6 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::scopes::unknown_triple;
 use super::{At, Build, Exception, Keys, Pattern, Policy, Problem, Scope, Selector, Source, TargetSelector};
 use crate::finding::Level;
 use crate::lints;
@@ -106,7 +105,7 @@ impl Walk {
     pub fn wrong_type(&mut self, value: &Value<'_>, key: &str, wanted: &str) {
         let found = value.get_ref().type_str();
         self.problem(
-            Problem::new(format!("`{key}` must be {wanted}"), value.span())
+            Problem::new(format!("{} must be {wanted}", named(key)), value.span())
                 .label(format!("this is of type {found}")),
         );
     }
@@ -130,7 +129,10 @@ impl Walk {
 
     pub fn strings(&mut self, value: &Value<'_>, key: &str) -> Vec<At<String>> {
         match value.get_ref().as_array() {
-            Some(array) => array.iter().filter_map(|one| self.string(one, key)).collect(),
+            Some(array) => {
+                let one = format!("each of `{key}`");
+                array.iter().filter_map(|value| self.string(value, &one)).collect()
+            }
             None => {
                 self.wrong_type(value, key, "a list of strings");
                 Vec::new()
@@ -233,11 +235,6 @@ impl Walk {
                     build.no_default_features = self.boolean(value, "no-default-features");
                 }
                 other => self.unknown_key(other, key.span(), "[build]", &[BUILD_KEYS]),
-            }
-        }
-        for target in &build.targets {
-            if !target.value.ends_with(".json") {
-                self.problems.extend(unknown_triple(&target.value, target.span.clone()));
             }
         }
         build
@@ -347,4 +344,9 @@ impl Walk {
         }
         found
     }
+}
+
+/// A key in backticks, unless it stands in words already.
+fn named(key: &str) -> String {
+    if key.contains('`') { key.to_owned() } else { format!("`{key}`") }
 }

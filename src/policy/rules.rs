@@ -150,7 +150,14 @@ impl Policy {
         for (rank, scope) in found {
             rules.lay(rank, &scope.keys, &mut problems);
         }
-        if problems.is_empty() { Ok(rules.done()) } else { Err(problems) }
+        if problems.is_empty() {
+            return Ok(rules.done());
+        }
+        for problem in problems.iter_mut().filter(|problem| problem.other.is_some()) {
+            let on = triple.map(|triple| format!(" on {triple}")).unwrap_or_default();
+            problem.message = format!("{}, for `{}`{on}", problem.message, name.shown);
+        }
+        Err(problems)
     }
 
     /// `Err` holds the triple for which a `cfg()` could not be evaluated.
@@ -245,13 +252,16 @@ fn set<T: Clone>(
         && *old_rank == rank
         && !same(&old.value, &new.value)
     {
+        // In the order of the file, whatever order the sections came in.
+        let (first, second) = match old.span.start < new.span.start {
+            true => (&old.span, &new.span),
+            false => (&new.span, &old.span),
+        };
         problems.push(
-            Problem::new(
-                format!("two sections that apply to one artifact set `{key}` differently"),
-                new.span.clone(),
-            )
-            .label("the second value")
-            .help("let only one of them match, or set the key in a section that goes before both"),
+            Problem::new(format!("two sections set `{key}` differently"), second.clone())
+                .label("the second value")
+                .other(first, "the first value")
+                .help("let only one of them match, or set the key in a section that goes before both"),
         );
     }
     *layer = Some((rank, new.clone()));

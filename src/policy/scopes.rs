@@ -84,7 +84,7 @@ pub fn unknown_triple(triple: &str, span: Range<usize>) -> Option<Problem> {
     }
     let problem =
         Problem::new(format!("unknown target triple `{triple}`"), span).label("rustc has no such target");
-    Some(match did_you_mean(triple, ALL_BUILTINS.iter().map(|target| target.triple.as_str())) {
+    Some(match nearest_triple(triple) {
         Some(near) => {
             problem.help(format!("did you mean `{near}`? (a custom target must be named by `--target`)"))
         }
@@ -92,4 +92,17 @@ pub fn unknown_triple(triple: &str, span: Range<usize>) -> Option<Problem> {
             "`rustc --print target-list` prints those it has; a custom one must be named by `--target`",
         ),
     })
+}
+
+/// The triple that was meant.
+pub fn nearest_triple(triple: &str) -> Option<String> {
+    // GNU's and Debian's names of systems have no vendor.
+    if let Some((machine, rest)) = triple.split_once("-linux-") {
+        let with_vendor = format!("{machine}-unknown-linux-{rest}");
+        if get_builtin_target_by_triple(&with_vendor).is_some() {
+            return Some(with_vendor);
+        }
+    }
+    let known = ALL_BUILTINS.iter().map(|target| target.triple.as_str());
+    did_you_mean(triple, known).map(str::to_owned)
 }

@@ -266,7 +266,25 @@ pub fn check(out: &mut impl Write, report: &Check<'_>) -> io::Result<()> {
     write(out, &object)
 }
 
+/// Compact, and with everything escaped that could act on a terminal: a report
+/// is looked at in one, too.
+struct Escaping;
+
+impl serde_json::ser::Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut from = 0;
+        for (at, letter) in fragment.char_indices().filter(|(_, letter)| crate::text::is_unsafe(*letter)) {
+            out.write_all(&fragment.as_bytes()[from..at])?;
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            from = at + letter.len_utf8();
+        }
+        out.write_all(&fragment.as_bytes()[from..])
+    }
+}
+
 pub fn write(out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, object)?;
+    object.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Escaping))?;
     writeln!(out)
 }

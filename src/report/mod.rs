@@ -2,13 +2,14 @@
 
 mod human;
 mod json;
+mod pages;
 mod short;
 mod show;
 mod stream;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use crate::artifact::Format;
 use crate::exit::Happened;
@@ -17,6 +18,7 @@ use crate::judge::{Input, Judgement};
 use crate::lints::Reading;
 use crate::policy::{Policy, Problem, Source};
 
+pub use self::pages::{lint_list, lint_page};
 pub use self::show::{Shown, show};
 pub use self::stream::Streams;
 
@@ -118,24 +120,15 @@ struct Counts {
     undecided: usize,
 }
 
-/// A path as it is shown: relative to the current folder where it lies below.
-fn shown_path(path: &std::path::Path, base: &std::path::Path) -> String {
-    crate::text::path(
-        path.strip_prefix(base).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path),
-    )
-}
-
 /// A file and what it is for.
-fn shown_place(place: &Place, base: &std::path::Path) -> String {
-    let path = shown_path(&place.path, base);
+fn shown_place(place: &Place) -> String {
+    let path = crate::text::path(&place.path);
     match place.triples.as_slice() {
         [] => path,
-        triples => format!("{path}, {}", crate::text::some_of(triples, 3)),
+        // cargo's folder says it already.
+        [triple] if path.split('/').any(|part| part == triple) => path,
+        triples => format!("{path} ({})", crate::text::some_of(triples, 2)),
     }
-}
-
-fn current_dir() -> PathBuf {
-    std::env::current_dir().unwrap_or_default()
 }
 
 /// Writes a check's report.
@@ -145,15 +138,14 @@ pub fn check(
     quiet: bool,
     streams: &Streams,
 ) -> std::io::Result<()> {
-    let base = current_dir();
     let mut out = streams.out();
     let mut err = streams.err();
     if let Some((source, problems)) = report.wrong_policy {
-        human::problems(&mut err, source, problems, &base)?;
+        human::problems(&mut err, source, problems)?;
     }
     match format {
-        MessageFormat::Human => human::check(&mut out, report, quiet, &base)?,
-        MessageFormat::Short => short::check(&mut out, report, quiet, &base)?,
+        MessageFormat::Human => human::check(&mut out, report, quiet)?,
+        MessageFormat::Short => short::check(&mut out, report, quiet)?,
         MessageFormat::Json => json::check(&mut out, report)?,
     }
     out.flush()?;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::json::{self, Failure as FailureOut, PathText, SCHEMA_VERSION, Tool};
-use super::{Failure, MessageFormat, Streams, current_dir, human, shown_path};
+use super::{Failure, MessageFormat, Streams, human};
 use crate::artifact::{AbiVersion, Artifact, Binding, Format, Libc, Stack, Symbols};
-use crate::text::{escape, some_of};
+use crate::text::{escape, path as shown, some_of};
 
 /// A file and what it turned out to be.
 #[derive(Debug)]
@@ -64,15 +64,14 @@ pub fn show(
         };
         json::write(&mut out, &object)?;
     } else {
-        let base = current_dir();
         for (at, file) in files.iter().enumerate() {
             if at > 0 {
                 writeln!(out)?;
             }
             match file {
-                Shown::Facts(path, facts) => self::facts(&mut out, &shown_path(path, &base), facts)?,
+                Shown::Facts(path, facts) => self::facts(&mut out, &shown(path), facts)?,
                 Shown::Other(path, format) => {
-                    writeln!(out, "{}: {format}; not examined", shown_path(path, &base))?;
+                    writeln!(out, "{}: {format}; not examined", shown(path))?;
                 }
             }
         }

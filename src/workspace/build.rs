@@ -1,22 +1,27 @@
 //! One `cargo build`, and what its JSON messages say was built.
 
-use std::ffi::OsString;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{CrateType, Message, TargetKind};
+use cfg_expr::targets::get_builtin_target_by_triple;
 
 use super::linker::{self, Found};
-use super::{CargoArtifact, CargoOptions, Manifest, cargo, folder_of};
+use super::settings::{Settings, host_triple};
+use super::{CargoArtifact, CargoOptions, Manifest, cargo};
 use crate::artifact::Role;
 use crate::process::Invocation;
 use crate::report::{BuildInfo, Failure};
+use crate::text::path as shown;
+
+const MESSAGES: &str = "--message-format=json-render-diagnostics";
 
 /// What a build gave.
 #[derive(Debug)]
 pub struct Built {
     pub artifacts: Vec<CargoArtifact>,
     pub info: BuildInfo,
-    /// Why the build is not to be judged.
+    /// Files that were reported and are not there.
     pub failures: Vec<Failure>,
 }
 
@@ -27,23 +32,21 @@ pub fn build(
     folder: &Path,
     say: &mut dyn FnMut(&str, &str),
 ) -> Result<Built, Failure> {
-    let config = cargo_config2::Config::load_with_cwd(folder)
-        .map_err(|error| Failure::new("cargo's configuration cannot be read").note(format!("{error:#}")))?;
-    let requested = config
-        .build_target_for_cli(&options.targets)
-        .map_err(|error| Failure::new("cargo's configuration cannot be read").note(format!("{error:#}")))?;
-    let triples: Vec<String> = requested.iter().map(|target| folder_of(target)).collect();
-    let linkers = if options.build_with.is_some() { Vec::new() } else { find_linkers(&config, &triples) };
+    let settings = Settings::load(options, folder)?;
+    let linkers = match options.build_with {
+        Some(_) => Vec::new(),
+        None => find_linkers(&settings),
+    };
     for found in &linkers {
-        say("Linking", &format!("for {} with {}", found.triple, found.linker.display()));
+        say("Linking", &format!("for {} with {}", found.triple, found.linker));
     }
-    let invocation = invocation(options, &linkers)?;
+    let invocation = invocation(options, &linkers);
     // The host's triple costs no time beside the build.
-    let host = triples.is_empty().then(|| {
-        let rustc = rustc(&config);
+    let host = settings.needs_host().then(|| {
+        let rustc = settings.rustc();
         std::thread::spawn(move || host_triple(&rustc))
     });
-    say("Running", &invocation.shown());
+    say("Running", &typed(options, &linkers));
     let mut messages = Messages::default();
     let mut text = Vec::new();
     let status = invocation
@@ -51,114 +54,160 @@ pub fn build(
             Ok(message) => messages.take(message),
             Err(_) => text.push(line.to_owned()),
         })
-        .map_err(|error| Failure::new(error.to_string()).help("is cargo installed, and on PATH?"))?;
+        .map_err(|error| not_started(options, &error))?;
     let host = host.and_then(|thread| thread.join().ok().flatten());
-    let names: Vec<String> = match triples.is_empty() {
-        true => vec![host.clone().unwrap_or_else(|| "host".to_owned())],
-        false => triples.clone(),
-    };
-    let mut failures = Vec::new();
+    let triples = settings.triples(host.as_deref());
     if !status.success() {
-        let failure = Failure::new(format!("`{}` failed; nothing was judged", invocation.shown()));
-        failures.push(explain(failure, &config, &triples));
+        let failure = Failure::new("the build failed, so nothing was judged")
+            .note(format!("`{}` ended with {status}", typed(options, &[])));
+        return Err(explain(failure, &settings, &triples));
     }
-    let mut artifacts = Vec::new();
-    for artifact in messages.artifacts {
-        artifacts.extend(settle(
-            artifact,
-            options,
-            manifest,
-            &config,
-            &triples,
-            host.as_deref(),
-            &mut failures,
-        ));
-    }
-    let info = BuildInfo {
-        profile: options.profile().to_owned(),
-        targets: names,
-        compiled: Some(messages.compiled),
-    };
-    if status.success() && messages.count == 0 {
-        let mut failure = Failure::new(format!("`{}` reported no artifact", invocation.shown()))
-            .help("it must pass `--message-format=json-render-diagnostics` on to cargo");
+    if messages.count == 0 {
+        let mut failure = Failure::new("the build reported no artifact")
+            .note(format!("`{}` must pass `{MESSAGES}` on to cargo", typed(options, &[])));
         failure.notes.extend(text.iter().take(3).map(|line| format!("it printed: {line}")));
-        failures.push(failure);
+        return Err(failure);
     }
-    Ok(Built { artifacts, info, failures })
+    let mut built = Built {
+        artifacts: Vec::new(),
+        info: BuildInfo {
+            profile: options.profile().to_owned(),
+            targets: match settings.has_targets() {
+                true => triples.clone(),
+                false => vec![host.clone().unwrap_or_else(|| "host".to_owned())],
+            },
+            compiled: Some(messages.compiled.len()),
+        },
+        failures: Vec::new(),
+    };
+    let target_dir = settings.target_dir(options, manifest, folder);
+    for reported in messages.artifacts {
+        // Fact 50: the messages carry no triple; the folder does.
+        let folders = reported.path.components().filter_map(|part| part.as_os_str().to_str());
+        let found = folders.rev().find(|folder| triples.iter().any(|triple| triple == folder));
+        let triple = found.map(str::to_owned);
+        if triple.is_none() && settings.has_targets() {
+            // Built for the building machine on the side.
+            continue;
+        }
+        let path = if reported.path.exists() {
+            reported.path
+        } else {
+            match retried(&reported.path, &target_dir, triple.as_deref()) {
+                Ok(path) => path,
+                Err(tried) => {
+                    let message = format!("the build reported {}, which is not there", shown(&reported.path));
+                    built.failures.push(Failure::new(message).note(format!("nor is {}", shown(&tried))));
+                    continue;
+                }
+            }
+        };
+        let triple = triple.or_else(|| host.clone());
+        built.artifacts.push(CargoArtifact {
+            compiler_flags: settings.cpu_flags(triple.as_deref()),
+            package: reported.package,
+            target: reported.target,
+            role: reported.role,
+            path,
+            triple,
+            stale: None,
+        });
+    }
+    Ok(built)
 }
 
-fn find_linkers(config: &cargo_config2::Config, triples: &[String]) -> Vec<Found> {
-    triples
+fn find_linkers(settings: &Settings) -> Vec<Found> {
+    settings
+        .triples(None)
         .iter()
-        .filter(|triple| linker::is_foreign(triple) && !linker::is_configured(config, triple))
+        .filter(|triple| linker::is_foreign(triple) && !settings.names_linker(triple))
         .filter_map(|triple| linker::installed(triple))
         .collect()
 }
 
-fn invocation(options: &CargoOptions, linkers: &[Found]) -> Result<Invocation, Failure> {
-    let words = match &options.build_with {
-        None => vec!["cargo".to_owned(), "build".to_owned()],
-        Some(command) => shell_words::split(command)
-            .ok()
-            .filter(|words| !words.is_empty())
-            .ok_or_else(|| Failure::new(format!("`--build-with {command}` is no command")))?,
-    };
-    let program: OsString = if words[0] == "cargo" { cargo() } else { words[0].clone().into() };
-    let mut invocation = Invocation::new(program)
-        .args(&words[1..])
-        .args(["--message-format=json-render-diagnostics"])
-        .args(options.build_args());
+/// The words of the build command. They were split once before, so that a
+/// command that is none is wrong usage.
+fn words(options: &CargoOptions) -> Vec<String> {
+    let given = options.build_with.as_deref().and_then(|command| shell_words::split(command).ok());
+    given.unwrap_or_else(|| vec!["cargo".to_owned(), "build".to_owned()])
+}
+
+fn invocation(options: &CargoOptions, linkers: &[Found]) -> Invocation {
+    let words = words(options);
+    let program = if words[0] == "cargo" { cargo() } else { words[0].clone().into() };
+    let mut invocation =
+        Invocation::new(program).args(&words[1..]).args([MESSAGES]).args(options.build_args());
     invocation.env.extend(linkers.iter().map(Found::variable));
-    Ok(invocation)
+    invocation
 }
 
-fn rustc(config: &cargo_config2::Config) -> Invocation {
-    let configured = config.rustc();
-    // Beside the cargo that calls us stands its rustc: no detour by rustup.
-    let beside = PathBuf::from(cargo()).with_file_name("rustc");
-    let program = match configured.path.as_os_str() == "rustc" && beside.is_absolute() && beside.is_file() {
-        true => beside.into_os_string(),
-        false => configured.path.clone().into_os_string(),
-    };
-    Invocation::new(program)
+/// As one would type it.
+fn typed(options: &CargoOptions, linkers: &[Found]) -> String {
+    let words = words(options);
+    let command = Invocation::new(&words[0]).args(&words[1..]).args(options.build_args()).shown();
+    let variables =
+        linkers.iter().map(|found| format!("{}={} ", linker::variable(&found.triple), found.linker));
+    variables.collect::<String>() + &command
 }
 
-fn host_triple(rustc: &Invocation) -> Option<String> {
-    let output = rustc.clone().args(["-vV"]).output().ok()??;
-    output.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
+fn not_started(options: &CargoOptions, error: &crate::process::ProcessError) -> Failure {
+    let failure = Failure::new("the build could not be started").note(error.to_string());
+    match options.build_with {
+        Some(_) => {
+            failure.help(format!("is `{}`, which `--build-with` names, installed?", words(options)[0]))
+        }
+        None => failure.help("is cargo installed, and on PATH?"),
+    }
 }
 
 /// Adds what is most often missing when a foreign build fails.
-fn explain(mut failure: Failure, config: &cargo_config2::Config, triples: &[String]) -> Failure {
+fn explain(mut failure: Failure, settings: &Settings, triples: &[String]) -> Failure {
+    let mut packages = Vec::new();
     for triple in triples {
-        let rustc = rustc(config).args(["--print", "target-libdir", "--target", triple]);
-        let missing = match rustc.output() {
-            Ok(Some(folder)) => !Path::new(folder.trim()).is_dir(),
-            _ => false,
-        };
-        if missing {
-            return failure
-                .note(format!("the target `{triple}` is not installed"))
-                .help(format!("install it:\nrustup target add {triple}"));
+        let rustc = settings.rustc().args(["--print", "target-libdir", "--target", triple]);
+        match rustc.output() {
+            Ok(Some(folder)) if !Path::new(folder.trim()).is_dir() => {
+                return failure
+                    .note(format!("the target `{triple}` is not installed"))
+                    .help(install_target(triple));
+            }
+            Ok(None) if get_builtin_target_by_triple(triple).is_none() => {
+                if let Some(near) = crate::policy::nearest_triple(triple) {
+                    return failure
+                        .note(format!("there is no target `{triple}`"))
+                        .help(format!("did you mean `{near}`?"));
+                }
+            }
+            _ => {}
         }
-        if !linker::is_foreign(triple)
-            || linker::is_configured(config, triple)
-            || linker::installed(triple).is_some()
-        {
+        let has_linker = settings.names_linker(triple) || linker::installed(triple).is_some();
+        if !linker::is_foreign(triple) || has_linker {
             continue;
         }
         let Some(compiler) = linker::cross_compiler(triple) else { continue };
-        failure = failure.note(format!(
-            "no linker for `{triple}` is configured, and {} is not installed",
-            compiler.display()
-        ));
-        if let Some(package) = linker::debian_package(&compiler) {
-            return failure
-                .help(format!("on Debian and Ubuntu, install it:\nsudo apt-get install {package}"));
-        }
+        failure =
+            failure.note(format!("no linker for `{triple}` is configured, and {compiler} is not installed"));
+        packages.extend(linker::debian_package(triple));
     }
-    failure
+    match packages.is_empty() {
+        true => failure,
+        false => failure
+            .help(format!("on Debian and Ubuntu, install it:\nsudo apt-get install {}", packages.join(" "))),
+    }
+}
+
+/// How to come by a target's standard library, as far as rustup has it.
+fn install_target(triple: &str) -> String {
+    let listed = Invocation::new("rustup").args(["target", "list"]).output().ok().flatten();
+    match listed {
+        Some(list) if !list.lines().any(|line| line.split(' ').next() == Some(triple)) => {
+            format!(
+                "rustup has no standard library for it; with a nightly toolchain cargo builds one:\ncargo +nightly compat check --target {triple} -Z build-std"
+            )
+        }
+        Some(_) => format!("install it:\nrustup target add {triple}"),
+        None => "install its standard library the way this Rust was installed".to_owned(),
+    }
 }
 
 /// What the messages said, in their order.
@@ -166,7 +215,8 @@ fn explain(mut failure: Failure, config: &cargo_config2::Config, triples: &[Stri
 struct Messages {
     artifacts: Vec<Reported>,
     count: usize,
-    compiled: usize,
+    /// Packages of which something was not fresh.
+    compiled: BTreeSet<String>,
 }
 
 struct Reported {
@@ -180,7 +230,9 @@ impl Messages {
     fn take(&mut self, message: Message) {
         let Message::CompilerArtifact(artifact) = message else { return };
         self.count += 1;
-        self.compiled += usize::from(!artifact.fresh);
+        if !artifact.fresh {
+            self.compiled.insert(artifact.package_id.repr.clone());
+        }
         // These run on the machine that builds.
         let of_host = artifact
             .target
@@ -232,75 +284,21 @@ fn package_name(id: &str, target: &str) -> String {
     }
 }
 
-/// Gives a reported file its triple and its real place; `None` where it was
-/// built for the building machine on the side.
-fn settle(
-    reported: Reported,
-    options: &CargoOptions,
-    manifest: &Manifest,
-    config: &cargo_config2::Config,
-    triples: &[String],
-    host: Option<&str>,
-    failures: &mut Vec<Failure>,
-) -> Option<CargoArtifact> {
-    // Fact 50: the messages carry no triple; the folder does.
-    let folders = reported.path.components().filter_map(|part| part.as_os_str().to_str());
-    let triple =
-        folders.rev().find(|folder| triples.iter().any(|triple| triple == folder)).map(str::to_owned);
-    if triple.is_none() && !triples.is_empty() {
-        return None;
-    }
-    let path = if reported.path.exists() {
-        reported.path
-    } else {
-        match retried(&reported.path, options, manifest, config) {
-            Ok(path) => path,
-            Err(tried) => {
-                failures.push(
-                    Failure::new(format!(
-                        "the build reported {}, which is not there",
-                        crate::text::path(&reported.path)
-                    ))
-                    .note(format!("nor is {}", crate::text::path(&tried))),
-                );
-                return None;
-            }
-        }
-    };
-    let triple = triple.or_else(|| host.map(str::to_owned));
-    Some(CargoArtifact {
-        compiler_flags: super::compiler_flags(config, triple.as_deref()),
-        package: reported.package,
-        target: reported.target,
-        role: reported.role,
-        triple,
-        path,
-        stale: None,
-    })
-}
-
 /// A build in a container reports the container's paths: the same file below
-/// this machine's target folder, or where it was looked for.
-fn retried(
-    path: &Path,
-    options: &CargoOptions,
-    manifest: &Manifest,
-    config: &cargo_config2::Config,
-) -> Result<PathBuf, PathBuf> {
-    let target_dir = super::layout::target_dir(options, manifest, config);
+/// this machine's target folder, or where it was looked for. What was built
+/// for a triple is only looked for in that triple's folder.
+fn retried(path: &Path, target_dir: &Path, triple: Option<&str>) -> Result<PathBuf, PathBuf> {
     let parts: Vec<_> = path.components().collect();
-    let mut tried = target_dir.join(path.file_name().unwrap_or_default());
-    // The longest tail that is there: with the triple before without.
-    for from in 1..parts.len() {
-        let candidate = target_dir.join(parts[from..].iter().collect::<PathBuf>());
-        if candidate.is_file() {
-            return Ok(candidate);
-        }
-        if parts.len() - from == 3 {
-            tried = candidate;
-        }
-    }
-    Err(tried)
+    let from = match triple {
+        Some(triple) => parts.iter().rposition(|part| part.as_os_str() == triple),
+        // The profile's folder, or `examples` below it, is the last.
+        None => parts.len().checked_sub(2).map(|last| match parts[last].as_os_str() == "examples" {
+            true => last.saturating_sub(1),
+            false => last,
+        }),
+    };
+    let candidate = target_dir.join(parts[from.unwrap_or(0)..].iter().collect::<PathBuf>());
+    if candidate.is_file() { Ok(candidate) } else { Err(candidate) }
 }
 
 #[cfg(test)]

@@ -1,35 +1,24 @@
 //! `--no-build`: the files that cargo's layout expects, and how old they are
 //! (Cargo Book, "Build Cache").
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cargo_metadata::{CrateType, Metadata, Package, Target, TargetKind};
 
-use super::{CargoArtifact, CargoOptions, Manifest, cargo, folder_of};
+use super::settings::{Settings, host_triple};
+use super::{CargoArtifact, CargoOptions, Manifest, cargo};
 use crate::artifact::Role;
 use crate::lints::Stale;
 use crate::process::Invocation;
 use crate::report::{BuildInfo, Failure};
 
-/// What should be there.
+/// What should be there, whether it is or not.
 #[derive(Debug)]
 pub struct Expected {
     pub artifacts: Vec<CargoArtifact>,
     pub info: BuildInfo,
-    /// One for each file that is not there.
-    pub failures: Vec<Failure>,
-}
-
-/// The target folder, as cargo settles it.
-pub fn target_dir(options: &CargoOptions, manifest: &Manifest, config: &cargo_config2::Config) -> PathBuf {
-    if let Some(folder) = &options.target_dir {
-        return std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-    }
-    match &config.build.target_dir {
-        Some(folder) => manifest.root.join(folder),
-        None => manifest.root.join("target"),
-    }
 }
 
 /// The folder of a profile.
@@ -52,88 +41,56 @@ pub fn expected(options: &CargoOptions, manifest: &Manifest, folder: &Path) -> R
             .note("their file names hold a hash that only a build tells")
             .help("leave out `--no-build`"));
     }
-    let config = cargo_config2::Config::load_with_cwd(folder)
-        .map_err(|error| Failure::new("cargo's configuration cannot be read").note(format!("{error:#}")))?;
-    let requested = config
-        .build_target_for_cli(&options.targets)
-        .map_err(|error| Failure::new("cargo's configuration cannot be read").note(format!("{error:#}")))?;
+    let settings = Settings::load(options, folder)?;
     let metadata = metadata(options)?;
-    let target_dir = target_dir(options, manifest, &config);
-    let host = match requested.is_empty() {
-        true => config.host_triple().map(str::to_owned).ok(),
-        false => None,
-    };
-    let targets: Vec<(Option<String>, PathBuf)> = match requested.is_empty() {
-        true => vec![(host.clone(), target_dir)],
-        false => requested
-            .iter()
-            .map(|target| (Some(folder_of(target)), target_dir.join(folder_of(target))))
-            .collect(),
+    let target_dir = settings.target_dir(options, manifest, folder);
+    let host = settings.needs_host().then(|| host_triple(&settings.rustc())).flatten();
+    let triples = settings.triples(host.as_deref());
+    let targets: Vec<(Option<String>, PathBuf)> = match settings.has_targets() {
+        false => vec![(host, target_dir)],
+        true => triples.into_iter().map(|triple| (Some(triple.clone()), target_dir.join(triple))).collect(),
     };
     let packages = selected(options, &metadata)?;
-    let mut expected = Expected {
-        artifacts: Vec::new(),
-        info: BuildInfo {
-            profile: options.profile().to_owned(),
-            targets: targets
-                .iter()
-                .map(|(triple, _)| triple.clone().unwrap_or_else(|| "host".to_owned()))
-                .collect(),
-            compiled: None,
-        },
-        failures: Vec::new(),
-    };
+    are_there(options, &packages)?;
+    let mut artifacts = Vec::new();
     for (triple, folder) in &targets {
         let folder = folder.join(profile_folder(options.profile()));
-        for package in &packages {
-            for target in package.targets.iter().filter(|target| wanted(options, target)) {
-                for (role, path) in files(target, &folder, triple.as_deref()) {
-                    let flags = super::compiler_flags(&config, triple.as_deref());
-                    expected.add(package, target, role, path, triple.clone(), flags);
-                }
+        let own = packages.iter().flat_map(|package| {
+            let features = features(options, package);
+            let targets = package.targets.iter().filter(move |target| wanted(options, target, &features));
+            targets.map(|target| (*package, target))
+        });
+        // cargo puts the dylibs of dependencies there too.
+        let linked = dependencies(&packages, &metadata).into_iter().flat_map(|package| {
+            let targets =
+                package.targets.iter().filter(|target| target.crate_types.contains(&CrateType::DyLib));
+            targets.map(move |target| (package, target))
+        });
+        for (package, target) in own.chain(linked) {
+            for (role, path) in files(target, &folder, triple.as_deref()) {
+                artifacts.push(CargoArtifact {
+                    compiler_flags: settings.cpu_flags(triple.as_deref()),
+                    package: package.name.to_string(),
+                    target: target.name.clone(),
+                    role,
+                    stale: stale(&path),
+                    path,
+                    triple: triple.clone(),
+                });
             }
         }
     }
-    Ok(expected)
+    let targets = targets.iter().map(|(triple, _)| triple.clone().unwrap_or_else(|| "host".to_owned()));
+    let info =
+        BuildInfo { profile: options.profile().to_owned(), targets: targets.collect(), compiled: None };
+    Ok(Expected { artifacts, info })
 }
 
-impl Expected {
-    fn add(
-        &mut self,
-        package: &Package,
-        target: &Target,
-        role: Role,
-        path: PathBuf,
-        triple: Option<String>,
-        flags: Vec<String>,
-    ) {
-        if !path.is_file() {
-            self.failures.push(
-                Failure::new(format!("{} is not there", crate::text::path(&path)))
-                    .note(format!(
-                        "the {} `{}` of the package `{}` is built to it",
-                        kind(target),
-                        target.name,
-                        package.name
-                    ))
-                    .help("build it first, or leave out `--no-build`"),
-            );
-            return;
-        }
-        self.artifacts.push(CargoArtifact {
-            package: package.name.to_string(),
-            target: target.name.clone(),
-            role,
-            stale: stale(&path),
-            path,
-            triple,
-            compiler_flags: flags,
-        });
-    }
-}
-
-fn kind(target: &Target) -> String {
-    target.kind.iter().map(ToString::to_string).collect::<Vec<_>>().join("/")
+/// What is to be said of an expected file that is not there.
+pub fn missing(artifact: &CargoArtifact) -> Failure {
+    Failure::new(format!("{} is not there", crate::text::path(&artifact.path)))
+        .note(format!("`{}` of the package `{}` is built to it", artifact.target, artifact.package))
+        .help("build it first, or leave out `--no-build`")
 }
 
 fn metadata(options: &CargoOptions) -> Result<Metadata, Failure> {
@@ -142,6 +99,9 @@ fn metadata(options: &CargoOptions) -> Result<Metadata, Failure> {
     if let Some(path) = &options.manifest_path {
         invocation.args.extend(["--manifest-path".into(), path.into()]);
     }
+    for config in &options.config {
+        invocation.args.extend(["--config".into(), config.into()]);
+    }
     for (name, set) in
         [("--locked", options.locked), ("--offline", options.offline), ("--frozen", options.frozen)]
     {
@@ -149,8 +109,11 @@ fn metadata(options: &CargoOptions) -> Result<Metadata, Failure> {
             invocation.args.push(name.into());
         }
     }
-    let failed =
-        |why: String| Failure::new(format!("`{}` failed", invocation.shown())).note(why.trim().to_owned());
+    let failed = |why: String| {
+        let mut failure = Failure::new("the project cannot be read");
+        failure.notes.extend(why.trim().lines().map(str::to_owned));
+        failure
+    };
     match invocation.output_or_error() {
         Ok(Ok(json)) => serde_json::from_str(&json).map_err(|error| failed(error.to_string())),
         Ok(Err(stderr)) => Err(failed(stderr)),
@@ -174,29 +137,111 @@ fn selected<'m>(options: &CargoOptions, metadata: &'m Metadata) -> Result<Vec<&'
             .collect();
     }
     let all = if options.workspace { members } else { metadata.workspace_default_packages() };
-    Ok(all
-        .into_iter()
-        .filter(|package| !options.exclude.iter().any(|name| package.name.as_str() == name))
-        .collect())
+    let excluded = |package: &&Package| options.exclude.iter().any(|name| package.name.as_str() == name);
+    Ok(all.into_iter().filter(|package| !excluded(package)).collect())
 }
 
-fn wanted(options: &CargoOptions, target: &Target) -> bool {
+/// Names on the command line must be in the project, as cargo demands.
+fn are_there(options: &CargoOptions, packages: &[&Package]) -> Result<(), Failure> {
+    let has = |kind: TargetKind, name: &String| {
+        let mut targets = packages.iter().flat_map(|package| &package.targets);
+        targets.any(|target| target.kind.contains(&kind) && target.name == *name)
+    };
+    for (kind, word, names) in
+        [(TargetKind::Bin, "bin", &options.bin), (TargetKind::Example, "example", &options.example)]
+    {
+        if let Some(name) = names.iter().find(|name| !has(kind.clone(), name)) {
+            return Err(Failure::new(format!("no {word} target named `{name}`")));
+        }
+    }
+    if options.lib && !packages.iter().any(|package| package.targets.iter().any(is_library)) {
+        return Err(Failure::new("no library target found"));
+    }
+    for feature in
+        options.features.iter().flat_map(|list| list.split([' ', ','])).filter(|name| !name.is_empty())
+    {
+        let (owner, name) =
+            feature.split_once('/').map_or((None, feature), |(owner, name)| (Some(owner), name));
+        let known = |package: &&&Package| match owner {
+            // A dependency's features are in no `--no-deps` metadata.
+            Some(owner) if package.name.as_str() != owner => {
+                package.dependencies.iter().any(|one| one.name == owner)
+            }
+            _ => {
+                package.features.contains_key(name)
+                    || package.dependencies.iter().any(|one| one.optional && one.name == name)
+            }
+        };
+        if !packages.iter().any(|package| known(&package)) {
+            return Err(Failure::new(format!("no selected package has the feature `{feature}`")));
+        }
+    }
+    Ok(())
+}
+
+/// The features of a package that are on: those asked for, `default`, and
+/// what they bring in turn.
+fn features(options: &CargoOptions, package: &Package) -> BTreeSet<String> {
+    let mut pending: Vec<&str> = Vec::new();
+    if options.all_features {
+        pending.extend(package.features.keys().map(String::as_str));
+    }
+    if !options.no_default_features {
+        pending.push("default");
+    }
+    for feature in options.features.iter().flat_map(|list| list.split([' ', ','])) {
+        match feature.split_once('/') {
+            Some((owner, name)) if owner == package.name.as_str() => pending.push(name),
+            Some(_) => {}
+            None => pending.push(feature),
+        }
+    }
+    let mut on = BTreeSet::new();
+    while let Some(feature) = pending.pop() {
+        if on.insert(feature.to_owned())
+            && let Some(brings) = package.features.get(feature)
+        {
+            pending.extend(brings.iter().map(String::as_str));
+        }
+    }
+    on
+}
+
+/// Members that the selected packages depend on, by their paths.
+fn dependencies<'m>(packages: &[&'m Package], metadata: &'m Metadata) -> Vec<&'m Package> {
+    let mut found: Vec<&Package> = packages.to_vec();
+    let mut at = 0;
+    while let Some(package) = found.get(at).copied() {
+        at += 1;
+        for dependency in &package.dependencies {
+            let Some(path) = &dependency.path else { continue };
+            let member =
+                metadata.packages.iter().find(|package| package.manifest_path.parent() == Some(path));
+            if let Some(member) = member.filter(|member| !found.iter().any(|known| known.id == member.id)) {
+                found.push(member);
+            }
+        }
+    }
+    found.split_off(packages.len())
+}
+
+fn is_library(target: &Target) -> bool {
+    [TargetKind::Lib, TargetKind::CDyLib, TargetKind::DyLib, TargetKind::StaticLib, TargetKind::RLib]
+        .into_iter()
+        .any(|kind| target.kind.contains(&kind))
+}
+
+fn wanted(options: &CargoOptions, target: &Target, features: &BTreeSet<String>) -> bool {
     let kind = |wanted: TargetKind| target.kind.contains(&wanted);
-    let named = |names: &[String]| names.contains(&target.name);
-    let is_library =
-        [TargetKind::Lib, TargetKind::CDyLib, TargetKind::DyLib, TargetKind::StaticLib, TargetKind::RLib]
-            .into_iter()
-            .any(kind);
-    let enabled = target.required_features.iter().all(|feature| {
-        options.all_features || options.features.iter().any(|on| on.split([' ', ',']).any(|on| on == feature))
-    });
+    let enabled = target.required_features.iter().all(|feature| features.contains(feature));
     if kind(TargetKind::Bin) {
-        return named(&options.bin) || (enabled && (options.bins || !options.selects_targets()));
+        let named = options.bin.contains(&target.name);
+        return named || (enabled && (options.bins || !options.selects_targets()));
     }
     if kind(TargetKind::Example) {
-        return named(&options.example) || (enabled && options.examples);
+        return options.example.contains(&target.name) || (enabled && options.examples);
     }
-    is_library && (options.lib || !options.selects_targets())
+    is_library(target) && (options.lib || !options.selects_targets())
 }
 
 fn files(target: &Target, folder: &Path, triple: Option<&str>) -> Vec<(Role, PathBuf)> {

@@ -1,7 +1,6 @@
 //! A linker for a foreign target, where cargo's configuration names none.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
 use cfg_expr::targets::get_builtin_target_by_triple;
 
@@ -11,7 +10,7 @@ use crate::process::on_path;
 #[derive(Debug)]
 pub struct Found {
     pub triple: String,
-    pub linker: PathBuf,
+    pub linker: String,
 }
 
 impl Found {
@@ -34,43 +33,63 @@ pub fn is_foreign(triple: &str) -> bool {
     })
 }
 
-/// Whether cargo's configuration, or a flag, names a linker.
-pub fn is_configured(config: &cargo_config2::Config, triple: &str) -> bool {
-    if std::env::var_os(variable(triple)).is_some() {
-        return true;
-    }
-    let named = config.linker(triple).ok().flatten().is_some();
-    let by_flag = config.rustflags(triple).ok().flatten();
-    named || by_flag.is_some_and(|flags| flags.flags.iter().any(|flag| flag.contains("linker=")))
-}
-
-/// The cross compiler that the `cc` crate would use, if it is installed.
+/// The cross compiler for it, if it is installed.
 pub fn installed(triple: &str) -> Option<Found> {
     let linker = cross_compiler(triple)?;
-    on_path(&linker).then(|| Found { triple: triple.to_owned(), linker })
+    on_path(linker.as_ref()).then(|| Found { triple: triple.to_owned(), linker })
 }
 
 /// Its name, installed or not: `s390x-linux-gnu-gcc`.
-pub fn cross_compiler(triple: &str) -> Option<PathBuf> {
-    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let compiler = cc::Build::new()
-        .target(triple)
-        .host(&host)
-        .opt_level(0)
-        .cargo_metadata(false)
-        .cargo_warnings(false)
-        .try_get_compiler()
-        .ok()?;
-    let path = compiler.path();
-    // A compiler that needs arguments to aim at the target (clang) cannot be
-    // named as a linker.
-    let is_cross_gcc = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("-gcc"));
-    is_cross_gcc.then(|| path.to_owned())
+///
+/// Not the `cc` crate's answer: that takes `CC`, which is the host's compiler
+/// in many a CI, for the foreign target's.
+pub fn cross_compiler(triple: &str) -> Option<String> {
+    Some(format!("{}-gcc", gnu_prefix(triple)?))
 }
 
 /// What to install for it, on Debian and its relatives.
-pub fn debian_package(compiler: &Path) -> Option<String> {
-    let name = compiler.file_name()?.to_str()?;
-    let prefix = name.strip_suffix("-gcc")?;
-    Some(format!("gcc-{}", prefix.replace('_', "-")))
+pub fn debian_package(triple: &str) -> Option<String> {
+    Some(format!("gcc-{}", gnu_prefix(triple)?.replace('_', "-")))
+}
+
+/// GNU's name of the system, as Debian calls its cross compilers: without a
+/// vendor, and with GNU's word for the machine.
+fn gnu_prefix(triple: &str) -> Option<String> {
+    let target = get_builtin_target_by_triple(triple)?;
+    if target.env.as_ref().is_none_or(|env| env.as_str() != "gnu") {
+        return None;
+    }
+    let (machine, rest) = triple.split_once('-')?;
+    let system = rest.split_once("linux-").map(|(_, environment)| environment)?;
+    let machine = match target.arch.as_str() {
+        "x86" => "i686",
+        "arm" => "arm",
+        "riscv64" => "riscv64",
+        "riscv32" => "riscv32",
+        _ => machine,
+    };
+    Some(format!("{machine}-linux-{system}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cross_compilers_by_their_debian_names() {
+        for (triple, compiler) in [
+            ("s390x-unknown-linux-gnu", Some("s390x-linux-gnu-gcc")),
+            ("powerpc64le-unknown-linux-gnu", Some("powerpc64le-linux-gnu-gcc")),
+            ("aarch64-unknown-linux-gnu", Some("aarch64-linux-gnu-gcc")),
+            ("riscv64gc-unknown-linux-gnu", Some("riscv64-linux-gnu-gcc")),
+            ("armv7-unknown-linux-gnueabihf", Some("arm-linux-gnueabihf-gcc")),
+            ("i586-unknown-linux-gnu", Some("i686-linux-gnu-gcc")),
+            ("x86_64-unknown-linux-gnux32", Some("x86_64-linux-gnux32-gcc")),
+            ("aarch64-unknown-linux-musl", None),
+            ("x86_64-pc-windows-gnu", None),
+        ] {
+            assert_eq!(cross_compiler(triple).as_deref(), compiler, "{triple}");
+        }
+        assert_eq!(debian_package("x86_64-unknown-linux-gnu").as_deref(), Some("gcc-x86-64-linux-gnu"));
+    }
 }

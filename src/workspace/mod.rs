@@ -4,6 +4,7 @@ mod build;
 mod layout;
 mod linker;
 mod locate;
+mod settings;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,10 +13,12 @@ use crate::artifact::Role;
 use crate::judge::Input;
 use crate::lints::{Reading, Stale};
 use crate::policy::Name;
+use crate::report::Failure;
 
 pub use self::build::build;
-pub use self::layout::expected;
+pub use self::layout::{expected, missing};
 pub use self::locate::{Manifest, locate, policy_below};
+pub use self::settings::config_names_targets;
 
 /// What the user asks of cargo, in cargo's own terms.
 #[derive(Debug, Clone, Default)]
@@ -137,6 +140,66 @@ impl CargoOptions {
     }
 }
 
+/// Flags that are `cargo build`'s and ours: behind `--` we would not know what
+/// they settle.
+const KNOWN_HERE: &[&str] = &[
+    "--target",
+    "--target-dir",
+    "--release",
+    "--profile",
+    "--package",
+    "--workspace",
+    "--all",
+    "--exclude",
+    "--lib",
+    "--bins",
+    "--bin",
+    "--examples",
+    "--example",
+    "--tests",
+    "--test",
+    "--benches",
+    "--bench",
+    "--all-targets",
+    "--features",
+    "--all-features",
+    "--no-default-features",
+    "--manifest-path",
+    "--config",
+    "--message-format",
+];
+const KNOWN_SHORT: &[&str] = &["-p", "-r", "-F"];
+
+/// What is wrong with the command line, beyond what its parser knows.
+pub fn usage_error(options: &CargoOptions) -> Option<Failure> {
+    for word in options.rest.iter().filter_map(|word| word.to_str()) {
+        let flag = word.split('=').next().unwrap_or(word);
+        let short = KNOWN_SHORT.iter().find(|short| !word.starts_with("--") && word.starts_with(**short));
+        if let Some(flag) = KNOWN_HERE.iter().find(|known| **known == flag).or(short) {
+            let failure = Failure::new(format!("`{flag}` must stand before `--`"))
+                .note("it settles what is judged, so it must not go to cargo alone");
+            return Some(match *flag {
+                "--message-format" => {
+                    failure.note("cargo's own message format is what the artifacts are read from")
+                }
+                _ => failure,
+            });
+        }
+    }
+    if let Some(command) = &options.build_with {
+        match shell_words::split(command) {
+            Ok(words) if words.is_empty() => return Some(Failure::new("`--build-with` names no command")),
+            Ok(_) => {}
+            Err(error) => {
+                return Some(
+                    Failure::new(format!("`--build-with {command}` is no command")).note(error.to_string()),
+                );
+            }
+        }
+    }
+    None
+}
+
 /// The cargo to call: cargo sets `CARGO` for its subcommands.
 pub fn cargo() -> OsString {
     std::env::var_os("CARGO").filter(|cargo| !cargo.is_empty()).unwrap_or_else(|| "cargo".into())
@@ -178,23 +241,6 @@ impl CargoArtifact {
             path: self.path,
         }
     }
-}
-
-/// The `-C` options that decide the CPU, as cargo's configuration and
-/// `RUSTFLAGS` give them for a triple.
-fn compiler_flags(config: &cargo_config2::Config, triple: Option<&str>) -> Vec<String> {
-    let Some(triple) = triple else { return Vec::new() };
-    let Some(flags) = config.rustflags(triple).ok().flatten() else { return Vec::new() };
-    let mut found = Vec::new();
-    let mut words = flags.flags.iter();
-    while let Some(word) = words.next() {
-        let option = match word.as_str() {
-            "-C" | "--codegen" => words.next().map(String::as_str),
-            other => other.strip_prefix("-C").or_else(|| other.strip_prefix("--codegen=")),
-        };
-        found.extend(option.filter(|option| option.starts_with("target-")).map(str::to_owned));
-    }
-    found
 }
 
 /// A triple as cargo names its folder: a target's JSON file goes by its stem,

@@ -23,6 +23,12 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cargo-compat");
 /// What makes the outer `cargo test` or the user's shell show in a run. `RUSTUP_*` and `CARGO_HOME` stay: they find
 /// the toolchain.
 const LEAKS: [&str; 12] = [
+    "CC",
+    "CFLAGS",
+    "CXX",
+    "TARGET_",
+    "HOST_",
+    "CROSS_COMPILE",
     "CARGO",
     "RUST",
     "CLICOLOR",

@@ -26,10 +26,11 @@ pub enum Depth {
     Symbols,
 }
 
-/// Headers read at most. The format allows 2³² through section 0; the kernel
-/// takes at most 64 KiB of them (`fs/binfmt_elf.c`, `load_elf_phdrs`), the
-/// loader does not care.
-const MOST_HEADERS: u64 = 65_536;
+/// Bytes of program headers that the kernel takes of a program
+/// (`fs/binfmt_elf.c`, `load_elf_phdrs`). The loader takes any of a library.
+const KERNEL_TAKES: usize = 65_536;
+/// `PT_LOAD`s read at most. Real files have up to ten.
+const MOST_LOADS: usize = 4096;
 
 pub fn read(source: &Source, depth: Depth) -> Result<Examined, ReadError> {
     // `e_ident`: class at 4, byte order at 5, version at 6.
@@ -91,28 +92,40 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
                 memory_size: segment.p_memsz(endian).into(),
             })
             .collect();
-        if elf.loads.iter().any(|load| load.offset.checked_add(load.file_size).is_none()) {
-            return Err(ReadError::Malformed("a PT_LOAD reaches past the largest file offset".to_owned()));
+        if elf.loads.len() > MOST_LOADS {
+            let found = elf.loads.len();
+            return Err(ReadError::Malformed(format!(
+                "{found} PT_LOAD; more than {MOST_LOADS} are not read"
+            )));
         }
         Ok(elf)
     }
 
+    /// A segment that the file ends before is mapped all the same, and the
+    /// process dies of SIGBUS when it touches what is missing.
+    fn is_whole(&self) -> Result<(), ReadError> {
+        let past = |load: &&Load| {
+            let end = load.offset.checked_add(load.file_size);
+            load.file_size > 0 && end.is_none_or(|end| end > self.source.size())
+        };
+        match self.loads.iter().find(past) {
+            None => Ok(()),
+            Some(load) => Err(ReadError::OutOfFile {
+                what: "a PT_LOAD",
+                offset: load.offset,
+                len: load.file_size,
+                file_len: self.source.size(),
+            }),
+        }
+    }
+
     fn read_segments(&self) -> Result<Vec<H::ProgramHeader>, ReadError> {
         let offset: u64 = self.header.e_phoff(self.endian).into();
-        let mut count = u64::from(self.header.e_phnum(self.endian));
-        if count == u64::from(elf::PN_XNUM) {
-            // gABI: the real number stands in `sh_info` of section 0.
-            if let Some(first) = self.section_header(0)? {
-                count = u64::from(first.sh_info(self.endian));
-            }
-        }
+        // As it stands: kernel and loader know nothing of `PN_XNUM`, by which
+        // the gABI lets section 0 hold a larger number.
+        let count = u64::from(self.header.e_phnum(self.endian));
         if count == 0 || offset == 0 {
             return Ok(Vec::new());
-        }
-        if count > MOST_HEADERS {
-            return Err(ReadError::Malformed(format!(
-                "{count} program headers; more than {MOST_HEADERS} are not read"
-            )));
         }
         let size = size_of::<H::ProgramHeader>();
         let entry = self.header.e_phentsize(self.endian);
@@ -217,6 +230,7 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
         if self.loads.is_empty() {
             return Err(ReadError::Malformed("no PT_LOAD: nothing of it would be loaded".to_owned()));
         }
+        self.is_whole()?;
         let interpreter = self.interpreter()?;
         // With several, the loader keeps the last (`elf/rtld.c`,
         // `rtld_setup_phdr`; `elf/dl-load.c`, `_dl_map_object_from_fd`).
@@ -245,6 +259,13 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
             _ if pie || (interpreter.is_some() && soname.is_none()) => Role::Executable,
             _ => Role::SharedObject,
         };
+        let headers = self.segments.len() * size_of::<H::ProgramHeader>();
+        if role == Role::Executable && headers > KERNEL_TAKES {
+            return Err(ReadError::Malformed(format!(
+                "{} program headers: the kernel refuses a program with more than {KERNEL_TAKES} bytes of them",
+                self.segments.len()
+            )));
+        }
         let stack = match self.find_segment(elf::PT_GNU_STACK) {
             None => Stack::Unsaid,
             Some(segment) if segment.p_flags(endian).0 & elf::PF_X.0 != 0 => Stack::Executable,
@@ -334,6 +355,9 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 fn split_path(path: Option<String>) -> Vec<String> {
+    // An empty one is no run path; an empty entry is the current folder (glibc,
+    // elf/dl-load.c, `decompose_rpath`, `fillin_rpath`).
+    let path = path.filter(|path| !path.is_empty());
     path.map(|path| path.split(':').map(str::to_owned).collect()).unwrap_or_default()
 }
 

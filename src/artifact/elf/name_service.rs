@@ -84,7 +84,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                 let Some(callee) = wanted.iter().find(entered) else { return };
                 let around = functions.partition_point(|function| function.start <= from).checked_sub(1);
                 let Some(caller) = around.map(|at| &functions[at]) else { return };
-                let inside = from < caller.start + caller.size.max(1);
+                let inside = from < caller.start.saturating_add(caller.size.max(1));
                 // Rust's mangled names begin with `_` too.
                 let is_rust = caller.name.starts_with("_R") || caller.name.starts_with("_ZN");
                 let own = OWN_CALLERS.iter().any(|name| caller.name.starts_with(name)) && !is_rust;

@@ -6,7 +6,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 
 use super::{Elf, ReadError, lossy};
 
-/// Bytes of notes read at most from one segment: real ones have some hundred.
+/// Bytes of notes read at most, over all segments: real files have some hundred.
 const MOST_BYTES: u64 = 1 << 20;
 /// `.note.dlopen`: UAPI Group specification "ELF Metadata for dlopen()".
 const NT_FDO_DLOPEN: u32 = 0x407c_0c0a;
@@ -22,10 +22,12 @@ pub struct Notes {
 impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     pub fn notes(&self) -> Result<Notes, ReadError> {
         let mut notes = Notes::default();
+        let mut total = 0;
         for segment in self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_NOTE) {
             let size: u64 = segment.p_filesz(self.endian).into();
-            if size > MOST_BYTES {
-                return Err(ReadError::TooLarge { what: "PT_NOTE", len: size, most: MOST_BYTES });
+            total = size.saturating_add(total);
+            if total > MOST_BYTES {
+                return Err(ReadError::TooLarge { what: "PT_NOTE", len: total, most: MOST_BYTES });
             }
             let bytes = self.source.read(segment.p_offset(self.endian).into(), size, "PT_NOTE")?;
             // Notes are padded to 4 bytes, or to 8 where the segment says so.

@@ -39,7 +39,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         definitions: &[Definition],
     ) -> Result<Vec<Symbol>, ReadError> {
         let Some(table_at) = dynamic.symbol_table else { return Ok(Vec::new()) };
-        let count = self.symbol_count(dynamic, table_at)?;
+        let (count, sure) = self.symbol_count(dynamic, table_at)?;
         if count == 0 {
             return Ok(Vec::new());
         }
@@ -67,9 +67,14 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         let mut symbols = Vec::with_capacity(count as usize);
         for (at, entry) in entries {
             let entry: H::Sym = record(entry);
-            let name = name_of(entry.st_name(self.endian)).ok_or_else(|| {
-                ReadError::Malformed(format!("the name of dynamic symbol {at} is out of range"))
-            })?;
+            let Some(name) = name_of(entry.st_name(self.endian)) else {
+                // Past what hashes and relocations prove, the table has ended.
+                if at as u64 >= sure {
+                    break;
+                }
+                return Err(ReadError::Malformed(format!("the name of dynamic symbol {at} is out of range")));
+            };
+            strings.spend(name.len())?;
             let raw = indices.get(at * 2..at * 2 + 2).and_then(|pair| pair.first_chunk().copied());
             let raw = raw.map_or(1, |pair| {
                 if self.header.is_big_endian() { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
@@ -78,6 +83,9 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             let need = needs.get(&index);
             let defined = entry.st_shndx(self.endian) != elf::SHN_UNDEF;
             let definition = definitions.get(&index).filter(|one| defined && !one.base);
+            let version = need.map(|need| &need.version).or_else(|| definition.map(|one| &one.name));
+            let file = need.map(|need| &need.file);
+            strings.spend(version.map_or(0, String::len) + file.map_or(0, String::len))?;
             symbols.push(Symbol {
                 name,
                 binding: match entry.st_bind() {
@@ -104,20 +112,18 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                     _ => "protected",
                 },
                 defined,
-                version: need
-                    .map(|need| need.version.clone())
-                    .or_else(|| definition.map(|one| one.name.clone())),
-                file: need.map(|need| need.file.clone()),
+                version: version.cloned(),
+                file: file.cloned(),
                 hidden: need.is_none() && raw & HIDDEN != 0,
             });
         }
         Ok(symbols)
     }
 
-    /// How many entries the symbol table has: nothing in `PT_DYNAMIC` says so
-    /// outright, and bfd writes an empty `DT_GNU_HASH` for a program that
-    /// exports nothing.
-    fn symbol_count(&self, dynamic: &Dynamic, table_at: u64) -> Result<u64, ReadError> {
+    /// How many entries the symbol table has, and how many of these are sure:
+    /// nothing in `PT_DYNAMIC` says it outright, and bfd writes an empty
+    /// `DT_GNU_HASH` for a program that exports nothing.
+    fn symbol_count(&self, dynamic: &Dynamic, table_at: u64) -> Result<(u64, u64), ReadError> {
         if let Some(address) = dynamic.hash {
             // The number of chains is the number of symbols. s390x and alpha
             // have 64-bit words here.
@@ -125,34 +131,32 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             let wide = self.header.is_type_64() && matches!(machine, elf::EM_S390 | elf::EM_ALPHA);
             let word = if wide { 8 } else { 4 };
             let header = self.at_address(address, 2 * word, "DT_HASH")?;
-            return Ok(self.number(&header[word as usize..]));
+            let count = self.number(&header[word as usize..]);
+            return Ok((count, count));
         }
         let size = size_of::<H::Sym>() as u64;
         let most = self.offset_of(table_at, "DT_SYMTAB")?.1 / size;
-        if let Some(count) = self.count_by_section(table_at, size) {
-            return Ok(count.min(most));
-        }
         let hashed = match dynamic.gnu_hash {
             Some(address) => self.count_by_gnu_hash(address)?,
             None => 0,
         };
-        let mut count = hashed.max(self.count_by_relocations(dynamic)?);
-        // Linkers put the string table right behind the symbol table; where
-        // another one does not, the size must at least be whole.
-        if let Some(after) = dynamic.string_table.filter(|after| *after > table_at) {
-            let fits = (after - table_at) / size;
-            let others = [dynamic.gnu_hash, dynamic.versym, dynamic.verneed, dynamic.verdef];
-            let between = others.into_iter().flatten().any(|other| (table_at..after).contains(&other));
-            if !between && fits <= most {
-                count = count.max(fits);
-            }
-        }
-        if count > most {
+        let sure = hashed.max(self.count_by_relocations(dynamic)?);
+        if sure > most {
             return Err(ReadError::Malformed(format!(
-                "the dynamic symbol table would have {count} entries, but its segment has room for {most}"
+                "the dynamic symbol table would have {sure} entries, but its segment has room for {most}"
             )));
         }
-        Ok(count)
+        // bfd, gold and mold put the string table right behind the symbols.
+        let after = dynamic.string_table.filter(|after| *after > table_at);
+        let others = [dynamic.gnu_hash, dynamic.versym, dynamic.verneed, dynamic.verdef];
+        let behind =
+            after.filter(|after| !others.iter().flatten().any(|other| (table_at..*after).contains(other)));
+        let likely = match behind {
+            Some(after) => Some((after - table_at) / size),
+            // A section header can lie, so it only adds to what is sure.
+            None => self.count_by_section(table_at, size),
+        };
+        Ok((likely.unwrap_or(0).clamp(sure, most), sure))
     }
 
     fn number(&self, bytes: &[u8]) -> u64 {
@@ -195,6 +199,9 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             let at = chains_at.saturating_add((last - first) * 4);
             let entry = self.at_address(at, 4, WHAT)?;
             last += 1;
+            if last > MOST_SYMBOLS {
+                return Err(ReadError::Malformed(format!("{WHAT} has a chain past {MOST_SYMBOLS} symbols")));
+            }
             if self.number(&entry) & 1 == 1 {
                 return Ok(last);
             }

@@ -11,7 +11,7 @@ use crate::artifact::VersionNeed;
 
 /// Records walked at most over all chains. Links only lead forward, but the
 /// chains of several libraries can be made to overlap.
-const MOST_RECORDS: usize = 1 << 18;
+const MOST_RECORDS: usize = 1 << 16;
 
 /// A version that the file defines.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             loop {
                 budget.spend(WHAT)?;
                 let node: Vernaux<Endianness> = record(&self.at_address(node_at, 16, "a needed version")?);
+                strings.spend(file.len())?;
                 needs.push(VersionNeed {
                     file: file.clone(),
                     version: strings.get(u64::from(node.vna_name.get(self.endian)), "vna_name")?,

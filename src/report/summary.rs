@@ -1,0 +1,120 @@
+//! What was judged, of which build, and what came of it: for people.
+
+use std::collections::BTreeMap;
+
+use super::Check;
+use crate::artifact::Format;
+use crate::judge::Input;
+use crate::text::{count, escape, path, some_of};
+
+/// Artifacts named in the summary.
+const NAMED: usize = 5;
+
+/// The summary's lines, not wrapped yet; the first says it all.
+pub fn lines(report: &Check<'_>) -> Vec<String> {
+    let mut names: Vec<String> = report.examined().map(|input| escape(&input.name.shown)).collect();
+    names.dedup();
+    let what = match names.len() {
+        0 => "nothing".to_owned(),
+        1..=NAMED => names.join(", "),
+        more => format!("{more} artifacts"),
+    };
+    let mut lines = vec![format!("{what} ({}): {}", circumstances(report), verdict(report))];
+    lines.extend(asides(report));
+    lines
+}
+
+fn circumstances(report: &Check<'_>) -> String {
+    let mut parts = Vec::new();
+    match report.build {
+        Some(build) => {
+            parts.push(format!("profile {}", build.profile));
+            parts.push(some_of(&build.targets, 3));
+            parts.push(match build.compiled {
+                None => "not built".to_owned(),
+                Some(0) => "nothing to compile".to_owned(),
+                Some(compiled) => format!("cargo compiled {}", count(compiled, "package")),
+            });
+        }
+        None => {
+            let mut triples: Vec<String> =
+                report.examined().flat_map(|input| input.triples.clone()).collect();
+            triples.sort();
+            triples.dedup();
+            parts.push(if triples.is_empty() { "no target known".to_owned() } else { some_of(&triples, 3) });
+            parts.push("as files".to_owned());
+        }
+    }
+    escape(&parts.join(", "))
+}
+
+fn verdict(report: &Check<'_>) -> String {
+    let counts = report.counts();
+    let mut parts = Vec::new();
+    if counts.errors > 0 {
+        parts.push(count(counts.errors, "error"));
+    }
+    if counts.undecided > 0 {
+        parts.push(format!("{} undecided", counts.undecided));
+    }
+    if counts.warnings > 0 {
+        parts.push(count(counts.warnings, "warning"));
+    }
+    if report.happened.not_judged && counts.undecided == 0 {
+        parts.push("not all was judged".to_owned());
+    }
+    if !report.happened.broken && !report.happened.not_judged {
+        parts.insert(0, "policy kept".to_owned());
+    }
+    parts.join(", ")
+}
+
+/// What the verdict does not cover, or covers by an exception.
+fn asides(report: &Check<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let not_examined: Vec<_> = report.not_examined().collect();
+    if not_examined.len() > NAMED {
+        let mut kinds = BTreeMap::new();
+        for (_, format) in &not_examined {
+            *kinds.entry(format.to_string()).or_insert(0) += 1;
+        }
+        let kinds: Vec<_> = kinds.iter().map(|(kind, number)| count(*number, kind)).collect();
+        lines.push(format!("not examined: {}", kinds.join(", ")));
+    } else if !not_examined.is_empty() {
+        let named = |(input, format): &(&Input, Format)| format!("{} ({format})", path(&input.path));
+        let named: Vec<_> = not_examined.iter().map(named).collect();
+        lines.push(format!("not examined: {}", named.join(", ")));
+    }
+    if let Some(passed_over) = report.passed_over.filter(|passed_over| !passed_over.is_empty()) {
+        let kinds: Vec<_> = passed_over.iter().map(|(kind, number)| count(*number, kind)).collect();
+        lines.push(format!("passed over: {}", kinds.join(", ")));
+    }
+    if report.judgement.is_some_and(|judgement| judgement.cpu_not_examined) {
+        lines.push(
+            "CPU not examined: a file need not say what it needs; running it on the promised CPU shows it"
+                .to_owned(),
+        );
+    }
+    let accepted = report.judgement.map_or(0, |judgement| judgement.accepted.len());
+    if accepted > 0 {
+        lines.push(format!("accepted by exceptions: {}", count(accepted, "finding")));
+    }
+    if !report.not_selected.is_empty() {
+        let names: Vec<_> = report.not_selected.iter().map(|name| escape(name)).collect();
+        lines.push(format!("of the release set, not selected: {}", some_of(&names, NAMED)));
+    }
+    let open: Vec<&Input> = report.examined().filter(|input| input.triples.len() > 1).collect();
+    match open.as_slice() {
+        [] => {}
+        [one] => lines.push(format!(
+            "{} may be for any of {}; the rules of all were applied",
+            escape(&one.name.shown),
+            some_of(&one.triples, 4)
+        )),
+        many => lines.push(format!(
+            "{} may be for more than one target; the rules of all were applied",
+            count(many.len(), "file")
+        )),
+    }
+    lines
+}

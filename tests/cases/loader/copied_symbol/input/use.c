@@ -1,0 +1,5 @@
+extern int data;
+
+int main(void) {
+    return data - 1;
+}

@@ -1,0 +1,5 @@
+.globl answer
+.type answer, @function
+answer:
+    movl $42, %eax
+    ret

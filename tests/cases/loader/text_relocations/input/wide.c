@@ -1,0 +1,5 @@
+extern int elsewhere;
+
+int *where(void) {
+    return &elsewhere;
+}
