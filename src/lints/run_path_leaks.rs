@@ -2,6 +2,7 @@
 
 use super::{Applies, Check, Lint, Sink, Subject, pasted_path};
 use crate::finding::{Finding, Item, Level};
+use crate::text::escape;
 
 pub static LINT: Lint = Lint {
     name: "run_path_leaks",
@@ -73,7 +74,7 @@ fn advice(subject: &Subject<'_>, good: &[&String]) -> String {
         [] => format!("patchelf --remove-rpath {file}"),
         _ => {
             let kept = good.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(":");
-            format!("patchelf --set-rpath {} {file}", shell_words::quote(&kept))
+            format!("patchelf --set-rpath {} {file}", shell_words::quote(&escape(&kept)))
         }
     };
     format!("link without that `-rpath`, or take it out:\n{command}")

@@ -127,7 +127,7 @@ fn shown_place(place: &Place) -> String {
         [] => path,
         // cargo's folder says it already.
         [triple] if path.split('/').any(|part| part == triple) => path,
-        triples => format!("{path} ({})", crate::text::some_of(triples, 2)),
+        triples => format!("{path} for {}", crate::text::some_of(triples, 2)),
     }
 }
 

@@ -22,7 +22,7 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cargo-compat");
 
 /// What makes the outer `cargo test` or the user's shell show in a run. `RUSTUP_*` and `CARGO_HOME` stay: they find
 /// the toolchain.
-const LEAKS: [&str; 12] = [
+const LEAKS: [&str; 18] = [
     "CC",
     "CFLAGS",
     "CXX",

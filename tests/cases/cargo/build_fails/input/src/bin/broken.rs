@@ -1,0 +1,2 @@
+compile_error!("this is broken");
+fn main() {}

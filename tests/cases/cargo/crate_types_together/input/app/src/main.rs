@@ -1,0 +1,5 @@
+mac::nothing!();
+
+fn main() {
+    println!("hello");
+}
