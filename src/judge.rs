@@ -66,9 +66,19 @@ pub struct Judgement {
     pub accepted: Vec<(Finding, usize)>,
     /// Whether any rule was held against anything.
     pub any_rule_applied: bool,
-    /// Something for which the policy promises a CPU shows no sign of the one
-    /// it needs.
-    pub cpu_not_examined: bool,
+    pub cpu: CpuExamined,
+}
+
+/// How far the promise of a CPU was examined; the weakest of all artifacts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CpuExamined {
+    /// No CPU is promised.
+    #[default]
+    NotAsked,
+    /// Notes and compiler flags said something; the code was not read.
+    BySigns,
+    /// Nothing said anything (fact 54).
+    NotAtAll,
 }
 
 /// What of the policy was used.
@@ -81,8 +91,8 @@ pub struct Usage {
     /// Allowed libraries by span: pattern, whether one was needed.
     libraries: BTreeMap<(usize, usize), (String, bool)>,
     names: Vec<Name>,
-    /// Something for which a CPU is promised gives no sign of what it needs.
-    cpu_without_sign: bool,
+    /// How far the CPU was examined.
+    pub cpu: CpuExamined,
 }
 
 impl Usage {
@@ -187,7 +197,7 @@ pub fn judge(
             }
         }
     }
-    Ok(Judgement { judged, findings, accepted, any_rule_applied, cpu_not_examined: usage.cpu_without_sign })
+    Ok(Judgement { judged, findings, accepted, any_rule_applied, cpu: usage.cpu })
 }
 
 fn level(policy: &Policy, lint: &Lint) -> Level {
@@ -207,8 +217,13 @@ fn judge_one(
         if let Reading::Facts(facts) = &input.reading {
             below_base(&rules, facts, triple)?;
             foreign_cpu(&rules, facts)?;
-            usage.cpu_without_sign |=
-                rules.cpu.is_some() && cpu_too_new::signs(facts, &input.compiler_flags).is_empty();
+            if rules.cpu.is_some() {
+                let seen = match cpu_too_new::signs(facts, &input.compiler_flags).is_empty() {
+                    true => CpuExamined::NotAtAll,
+                    false => CpuExamined::BySigns,
+                };
+                usage.cpu = usage.cpu.max(seen);
+            }
             usage.note_libraries(facts, &rules);
         }
         for (index, exception) in policy.exceptions.iter().enumerate() {

@@ -109,6 +109,9 @@ fn parse(path: &Path, text: String) -> Result<Policy, Stop> {
 /// Beside it first, then in its place: nobody finds half a policy.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "its folder is not there"));
+    }
     let mut beside = tempfile::NamedTempFile::new_in(folder)?;
     beside.write_all(text.as_bytes())?;
     beside.as_file().sync_all()?;

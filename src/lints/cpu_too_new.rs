@@ -28,7 +28,8 @@ pub struct Sign {
 pub fn signs(facts: &Artifact, flags: &[String]) -> Vec<Sign> {
     let machine = facts.arch.machine;
     let mut signs = Vec::new();
-    if let Some(bits) = facts.x86_isa_needed.filter(|bits| *bits != 0) {
+    // Debian's start files bring a note of the baseline into every program.
+    if let Some(bits) = facts.x86_isa_needed.filter(|bits| *bits > 1) {
         signs
             .push(Sign { seen: format!("the file's ISA note (bits {bits:#x})"), cpu: Cpu::of_x86_isa(bits) });
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Check;
 use crate::artifact::{Artifact, Format};
 use crate::finding::{Finding, Item};
-use crate::judge::{Input, Judged};
+use crate::judge::{CpuExamined, Input, Judged};
 use crate::lints::Reading;
 use crate::policy::{Policy, Source};
 
@@ -258,7 +258,7 @@ pub fn check(out: &mut impl Write, report: &Check<'_>) -> io::Result<()> {
             .enumerate()
             .map(|(at, input)| ArtifactOut::new(input, judged.get(at)))
             .collect(),
-        cpu_not_examined: report.judgement.is_some_and(|judgement| judgement.cpu_not_examined),
+        cpu_not_examined: report.judgement.is_some_and(|judgement| judgement.cpu == CpuExamined::NotAtAll),
         not_selected: report.not_selected,
         passed_over: report.passed_over.cloned().unwrap_or_default(),
         failures: report.failures.iter().map(Failure::new).collect(),

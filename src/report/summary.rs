@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Check;
 use crate::artifact::Format;
-use crate::judge::Input;
+use crate::judge::{CpuExamined, Input};
 use crate::text::{count, escape, path, some_of};
 
 /// Artifacts named in the summary.
@@ -64,7 +64,10 @@ fn verdict(report: &Check<'_>) -> String {
         parts.push("not all was judged".to_owned());
     }
     if !report.happened.broken && !report.happened.not_judged {
-        parts.insert(0, "policy kept".to_owned());
+        // Of the CPU nothing can be said to be kept.
+        let cpu = report.judgement.is_some_and(|judgement| judgement.cpu == CpuExamined::NotAtAll);
+        let kept = if cpu { "policy kept but for the CPU, which was not examined" } else { "policy kept" };
+        parts.insert(0, kept.to_owned());
     }
     parts.join(", ")
 }
@@ -89,11 +92,16 @@ fn asides(report: &Check<'_>) -> Vec<String> {
         let kinds: Vec<_> = passed_over.iter().map(|(kind, number)| count(*number, kind)).collect();
         lines.push(format!("passed over: {}", kinds.join(", ")));
     }
-    if report.judgement.is_some_and(|judgement| judgement.cpu_not_examined) {
-        lines.push(
-            "CPU not examined: a file need not say what it needs; running it on the promised CPU shows it"
+    match report.judgement.map(|judgement| judgement.cpu) {
+        Some(CpuExamined::NotAtAll) => lines.push(
+            "CPU not examined: nothing in the files or the compiler flags says what they need; a run on the \
+             promised CPU does"
                 .to_owned(),
-        );
+        ),
+        Some(CpuExamined::BySigns) => {
+            lines.push("CPU: judged by notes and compiler flags alone, not by the code".to_owned());
+        }
+        _ => {}
     }
     let accepted = report.judgement.map_or(0, |judgement| judgement.accepted.len());
     if accepted > 0 {
