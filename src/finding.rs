@@ -8,6 +8,7 @@ use serde::Serialize;
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     Allow,
@@ -54,6 +55,7 @@ pub struct Forbids {
 
 /// One thing inside a finding, for machines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Item {
     Version {
@@ -87,6 +89,7 @@ pub enum Item {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SymbolUse {
     pub name: String,
     pub weak: bool,

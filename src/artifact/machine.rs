@@ -8,6 +8,7 @@ use super::Libc;
 use super::version::Release;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Class {
     #[serde(rename = "32")]
     Elf32,
@@ -16,6 +17,7 @@ pub enum Class {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Endian {
     Little,
@@ -25,6 +27,7 @@ pub enum Endian {
 /// What decides which loader can take a file: machine, class, byte order, and
 /// the machine's flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Arch {
     /// `e_machine`.
     pub machine: u16,

@@ -109,6 +109,7 @@ fn examine_source(source: &Source, depth: Depth) -> Result<Examined, ReadError> 
 
 /// What an ELF file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     Executable,
@@ -117,6 +118,7 @@ pub enum Role {
 
 /// The C library that a process of this file gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Libc {
     Glibc,
@@ -143,6 +145,7 @@ impl fmt::Display for Libc {
 /// The facts of one ELF file, from its program headers and what `PT_DYNAMIC`
 /// points to (ELF gABI, chapter 5). Text is lossy UTF-8.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Artifact {
     #[serde(flatten)]
     pub arch: Arch,
@@ -206,6 +209,7 @@ impl Artifact {
 
 /// One node that the file asks of one library: (file, version) is the key.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VersionNeed {
     /// `vn_file`: the needed library.
     pub file: String,
@@ -220,6 +224,7 @@ pub struct VersionNeed {
 
 /// What could be learned of the dynamic symbols. Needs never depend on it.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "read", content = "of")]
 pub enum Symbols {
     All(Vec<Symbol>),
@@ -238,6 +243,7 @@ impl Symbols {
 
 /// One entry of the dynamic symbol table.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Symbol {
     pub name: String,
     pub binding: Binding,
@@ -255,6 +261,7 @@ pub struct Symbol {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Binding {
     Local,
@@ -265,6 +272,7 @@ pub enum Binding {
 
 /// What `PT_GNU_STACK` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stack {
     /// No such header: the kernel's default for the architecture decides.

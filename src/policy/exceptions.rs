@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::parse::{Value, Walk};
 use super::{At, Exception, Problem, TargetSelector};
 
-const KEYS: &[&str] = &["lint", "subject", "artifact", "target", "platform", "reason", "until"];
+pub const KEYS: &[&str] = &["lint", "subject", "artifact", "target", "platform", "reason", "until"];
 
 impl Walk {
     pub fn exceptions(&mut self, value: &Value<'_>) -> Vec<Exception> {

@@ -9,6 +9,20 @@ use super::{At, Keys, Linkage, Problem};
 use crate::artifact::{AbiVersion, Cpu, Release};
 use crate::text::did_you_mean;
 
+/// Keys that hold at the top, for a target and for an artifact.
+pub const RULE_KEYS: &[&str] = &[
+    "glibc",
+    "glibcxx",
+    "versions",
+    "linkage",
+    "libraries",
+    "cpu",
+    "runs-on",
+    "packages",
+    "install",
+    "undefined",
+];
+
 impl Walk {
     /// One key of the kind that every scope may have.
     pub fn rule(

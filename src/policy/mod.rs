@@ -7,6 +7,8 @@ mod exceptions;
 mod keys;
 mod parse;
 mod rules;
+#[cfg(test)]
+mod schema;
 mod scopes;
 
 use std::collections::BTreeMap;

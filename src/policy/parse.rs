@@ -10,6 +10,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::RULE_KEYS;
 use super::{At, Build, Exception, Keys, Pattern, Policy, Problem, Scope, Selector, Source, TargetSelector};
 use crate::finding::Level;
 use crate::lints;
@@ -20,22 +21,9 @@ const LARGEST: u64 = 4 << 20;
 
 pub type Value<'i> = Spanned<DeValue<'i>>;
 
-/// Keys that hold at the top, for a target and for an artifact.
-const RULE_KEYS: &[&str] = &[
-    "glibc",
-    "glibcxx",
-    "versions",
-    "linkage",
-    "libraries",
-    "cpu",
-    "runs-on",
-    "packages",
-    "install",
-    "undefined",
-];
-const TOP_KEYS: &[&str] = &["requires", "artifacts", "build", "target", "artifact", "lints", "exception"];
-const TARGET_KEYS: &[&str] = &["artifact", "test"];
-const BUILD_KEYS: &[&str] = &["profile", "targets", "features", "all-features", "no-default-features"];
+pub const TOP_KEYS: &[&str] = &["requires", "artifacts", "build", "target", "artifact", "lints", "exception"];
+pub const TARGET_KEYS: &[&str] = &["artifact", "test"];
+pub const BUILD_KEYS: &[&str] = &["profile", "targets", "features", "all-features", "no-default-features"];
 
 /// Reads the file. `Err` says why it could not be, in words.
 pub fn read(path: &Path) -> Result<Source, String> {

@@ -15,8 +15,11 @@ use crate::policy::{Policy, Source};
 /// Raised when a field changes its meaning or goes; new fields do not raise it.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The report of `cargo compat check --message-format json`.
 #[derive(Serialize)]
-struct Object<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, expect(missing_debug_implementations, reason = "it is only written"))]
+pub struct Object<'a> {
     schema_version: u32,
     tool: Tool,
     command: &'static str,
@@ -35,6 +38,7 @@ struct Object<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tool {
     name: &'static str,
     version: &'static str,
@@ -46,6 +50,7 @@ impl Tool {
 
 /// A path as text, and as bytes in hexadecimal where it is not UTF-8.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PathText {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +72,7 @@ impl PathText {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Position {
     #[serde(flatten)]
     path: PathText,
@@ -82,6 +88,7 @@ impl Position {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Problem {
     message: String,
     label: String,
@@ -90,6 +97,7 @@ struct Problem {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Build<'a> {
     profile: &'a str,
     targets: &'a [String],
@@ -97,6 +105,7 @@ struct Build<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Summary {
     judged: usize,
     errors: usize,
@@ -106,6 +115,7 @@ struct Summary {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct FindingOut<'a> {
     lint: &'a str,
     level: crate::finding::Level,
@@ -146,6 +156,7 @@ impl<'a> FindingOut<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Accepted<'a> {
     #[serde(flatten)]
     finding: FindingOut<'a>,
@@ -154,6 +165,7 @@ struct Accepted<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ArtifactOut<'a> {
     name: &'a str,
     #[serde(flatten)]
@@ -196,6 +208,7 @@ impl<'a> ArtifactOut<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failure<'a> {
     message: &'a str,
     notes: &'a [String],

@@ -18,7 +18,11 @@ use crate::judge::{Input, Judgement};
 use crate::lints::Reading;
 use crate::policy::{Policy, Problem, Source};
 
+#[cfg(test)]
+pub use self::json::Object as CheckObject;
 pub use self::pages::{lint_list, lint_page};
+#[cfg(test)]
+pub use self::show::Object as ShowObject;
 pub use self::show::{Shown, show};
 pub use self::stream::Streams;
 

@@ -17,8 +17,11 @@ pub enum Shown {
     Other(PathBuf, Format),
 }
 
+/// The report of `cargo compat show --message-format json`.
 #[derive(Serialize)]
-struct Object<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, expect(missing_debug_implementations, reason = "it is only written"))]
+pub struct Object<'a> {
     schema_version: u32,
     tool: Tool,
     command: &'static str,
@@ -28,6 +31,7 @@ struct Object<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct FileOut<'a> {
     #[serde(flatten)]
     path: PathText,
