@@ -200,6 +200,15 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// Whether a needed name is the file's own loader, which may stand in
+    /// `DT_NEEDED` beside `PT_INTERP` (fact 16).
+    pub fn is_own_loader(&self, name: &str) -> bool {
+        match &self.interpreter {
+            Some(path) => path.rsplit('/').next() == Some(name),
+            None => self.arch.is_loader_name(name),
+        }
+    }
+
     /// Fact 14: static means that no loader takes part, whether the file is
     /// `ET_EXEC` or a static PIE.
     pub fn is_static(&self) -> bool {

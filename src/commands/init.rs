@@ -228,7 +228,7 @@ fn keys(artifacts: &[&Artifact]) -> String {
     }
     let mut needed: Vec<&str> = artifacts
         .iter()
-        .flat_map(|facts| facts.needed.iter().filter(|name| !is_own_loader(facts, name)))
+        .flat_map(|facts| facts.needed.iter().filter(|name| !facts.is_own_loader(name)))
         .map(String::as_str)
         .collect();
     needed.sort_unstable();
@@ -238,14 +238,6 @@ fn keys(artifacts: &[&Artifact]) -> String {
         list(needed.into_iter().map(globset_literal).collect::<Vec<_>>().iter().map(String::as_str))
     ));
     keys
-}
-
-/// Always allowed, so it need not be listed.
-fn is_own_loader(facts: &Artifact, name: &str) -> bool {
-    match &facts.interpreter {
-        Some(path) => path.rsplit('/').next() == Some(name),
-        None => facts.arch.is_loader_name(name),
-    }
 }
 
 /// What the rules leave: accepted one by one, so that `check` passes and a new

@@ -1,7 +1,6 @@
 //! A needed library is not in `libraries`.
 
 use super::{Applies, Check, Lint, Sink, Subject};
-use crate::artifact::Artifact;
 use crate::finding::{Finding, Item, Level};
 use crate::text::escape;
 
@@ -22,7 +21,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     let mut seen: Vec<&str> = Vec::new();
     for name in &facts.needed {
         let listed = allowed.value.iter().any(|pattern| pattern.value.matches(name));
-        if listed || is_own_loader(facts, name) || seen.contains(&name.as_str()) {
+        if listed || facts.is_own_loader(name) || seen.contains(&name.as_str()) {
             continue;
         }
         seen.push(name);
@@ -34,15 +33,6 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         sink.push(finding.help(advice(subject, name)));
     }
     Applies::Yes
-}
-
-/// Fact 16: the loader may stand in `DT_NEEDED` too, as in every s390x
-/// program; `interpreter_unexpected` judges it.
-fn is_own_loader(facts: &Artifact, name: &str) -> bool {
-    match &facts.interpreter {
-        Some(path) => path.rsplit('/').next() == Some(name),
-        None => facts.arch.is_loader_name(name),
-    }
 }
 
 fn advice(subject: &Subject<'_>, name: &str) -> String {

@@ -308,8 +308,8 @@ mod tests {
     #[test]
     fn package_ids_give_names() {
         for (id, name) in [
-            ("path+file:///work/app#0.1.0", "app"),
-            ("path+file:///work/app#tool@0.1.0", "tool"),
+            ("path+file:///src/app#0.1.0", "app"),
+            ("path+file:///src/app#tool@0.1.0", "tool"),
             ("registry+https://example.invalid/index#serde@1.0.0", "serde"),
             ("nonsense", "target"),
         ] {
