@@ -82,7 +82,7 @@ struct Common {
     /// Coloring
     #[arg(long, global = true, value_name = "WHEN", env = "CARGO_TERM_COLOR", hide_env = true)]
     color: Option<Color>,
-    /// Do not print cargo's progress, nor the summary when the policy is kept
+    /// Print no progress, and nothing at all when the policy is kept
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Say what is run; twice: cargo too
@@ -192,7 +192,7 @@ struct InitArgs {
 /// Where artifacts come from: cargo's own flags, and ours.
 #[derive(Debug, Args)]
 struct FromArgs {
-    /// Judge these files, or every artifact in these folders, without cargo; `-` reads a list from standard input
+    /// Take these files, or every artifact in these folders, without cargo; `-` reads a list from standard input
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with_all = [
         "no_build", "build_with", "package", "workspace", "all", "exclude", "lib", "bins", "bin", "examples", "example",
         "tests", "test", "benches", "bench", "all_targets", "features", "all_features", "no_default_features",
@@ -200,7 +200,7 @@ struct FromArgs {
         "unstable", "rest",
     ])]
     artifact: Vec<PathBuf>,
-    /// Judge what was built before; a file older than its sources is an error
+    /// Take what was built before; a file older than its sources is an error
     #[arg(long, conflicts_with_all = ["build_with", "rest"])]
     no_build: bool,
     /// Build by this command, which must take cargo's flags: "cargo zigbuild"
@@ -274,7 +274,7 @@ struct FromArgs {
     #[arg(short = 'Z', value_name = "FLAG", help_heading = BUILD)]
     unstable: Vec<String>,
     /// Passed on to `cargo build`
-    #[arg(last = true, value_name = "CARGO ARGS")]
+    #[arg(last = true, value_name = "CARGO ARGS", help_heading = BUILD)]
     rest: Vec<OsString>,
 }
 

@@ -91,6 +91,10 @@ pub struct Usage {
     /// Allowed libraries by span: pattern, whether one was needed.
     libraries: BTreeMap<(usize, usize), (String, bool)>,
     names: Vec<Name>,
+    /// Subjects of findings, by lint.
+    subjects: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Namespaces with a ceiling, by span: whether a version of one was needed.
+    namespaces: BTreeMap<(usize, usize), (String, bool)>,
     /// How far the CPU was examined.
     pub cpu: CpuExamined,
 }
@@ -115,6 +119,26 @@ impl Usage {
     /// The name nearest to one that matched nothing.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         did_you_mean(name, self.names.iter().map(|name| name.shown.as_str()))
+    }
+
+    /// The subjects of what a lint found.
+    pub fn subjects_of(&self, lint: &str) -> Vec<String> {
+        self.subjects.get(lint).into_iter().flatten().map(|subject| format!("`{subject}`")).collect()
+    }
+
+    pub fn unused_namespaces(&self) -> Vec<(Range<usize>, &str)> {
+        let unused = self.namespaces.iter().filter(|(_, (_, used))| !used);
+        unused.map(|((start, end), (name, _))| (*start..*end, name.as_str())).collect()
+    }
+
+    fn note_namespaces(&mut self, facts: &Artifact, rules: &Rules) {
+        for (namespace, ceiling) in &rules.versions {
+            let used = facts.version_needs.iter().any(|need| rules.judge(&need.version).0 == *namespace);
+            let key = (ceiling.span.start, ceiling.span.end);
+            let entry = self.namespaces.entry(key).or_insert_with(|| (namespace.clone(), false));
+            // glibc and libstdc++ are limited for the day on which they are needed.
+            entry.1 |= used || matches!(namespace.as_str(), "GLIBC" | "GLIBCXX");
+        }
     }
 
     fn note_libraries(&mut self, facts: &Artifact, rules: &Rules) {
@@ -177,6 +201,9 @@ pub fn judge(
     let mut findings = Vec::new();
     let mut accepted = Vec::new();
     for (mut finding, name) in found {
+        if let Some(subject) = &finding.subject {
+            usage.subjects.entry(finding.lint).or_default().insert(subject.clone());
+        }
         match accept(policy, &mut finding, name, today, &mut usage) {
             Some(exception) => accepted.push((finding, exception)),
             None => findings.push(finding),
@@ -225,6 +252,7 @@ fn judge_one(
                 usage.cpu = usage.cpu.max(seen);
             }
             usage.note_libraries(facts, &rules);
+            usage.note_namespaces(facts, &rules);
         }
         for (index, exception) in policy.exceptions.iter().enumerate() {
             let artifact = exception.artifact.as_ref().is_none_or(|pattern| input.name.matches(pattern));

@@ -6,7 +6,7 @@ use super::gather::{Gathered, Request, gather};
 use crate::artifact::Format;
 use crate::exit::Happened;
 use crate::finding::Level;
-use crate::judge::{self, Judgement, Scope};
+use crate::judge::{self, CpuExamined, Judgement, Scope};
 use crate::lints::Reading;
 use crate::policy::{self, At, FILE_NAME, Policy, Problem, Selector, TargetSelector};
 use crate::report::{self, Failure, MessageFormat, Streams};
@@ -111,7 +111,7 @@ fn judge_all(options: &mut Options, streams: &Streams) -> Result<Outcome, Stop> 
     if !read && !unreadable && gathered.failures.is_empty() {
         gathered.failures.push(nothing(&gathered, options));
     } else if read && !judgement.any_rule_applied {
-        gathered.failures.push(no_rule(&policy));
+        gathered.failures.push(no_rule(&policy, &judgement));
     }
     let happened = Happened {
         usage: false,
@@ -121,11 +121,16 @@ fn judge_all(options: &mut Options, streams: &Streams) -> Result<Outcome, Stop> 
     Ok(Outcome { policy, gathered, judgement, happened })
 }
 
-fn no_rule(policy: &Policy) -> Failure {
+fn no_rule(policy: &Policy, judgement: &Judgement) -> Failure {
     let failure = Failure::new("no rule of the policy applied to anything that was judged");
     let file = text::path(&policy.source.path);
     let empty = policy.scopes.iter().all(|scope| scope.keys.is_empty());
     let ceilings_only = policy.scopes.iter().all(|scope| scope.keys.has_only_versions());
+    if policy.scopes.iter().any(|scope| scope.keys.cpu.is_some()) && judgement.cpu == CpuExamined::NotAtAll {
+        return failure
+            .note("`cpu` could not be held against anything: no file and no compiler flag says which CPU it needs")
+            .help("run the program on the CPU that is promised; and add a rule that can be judged");
+    }
     match (empty, ceilings_only) {
         (true, _) => failure
             .note("a policy that asks nothing keeps nothing")
@@ -183,7 +188,13 @@ fn read_policy(
         Stop::Usage(
             Failure::new(format!("no {FILE_NAME} was found, so nothing can be judged"))
                 .note(format!("searched:\n{}", searched.join("\n")))
-                .help("write one that today's artifacts keep:\ncargo compat init"),
+                .help(match options.request.artifacts.first().filter(|path| path.as_os_str() != "-") {
+                    Some(path) => format!(
+                        "write one that it keeps today, or name one by `--policy`:\ncargo compat init --artifact {}",
+                        shell_words::quote(&text::path(path))
+                    ),
+                    None => "write one that today's artifacts keep:\ncargo compat init".to_owned(),
+                }),
         )
     })?;
     let source = policy::read(&path).map_err(|why| {

@@ -28,13 +28,21 @@ pub struct Options {
 
 pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
     match make(options, streams) {
-        Ok(path) => {
+        Ok((path, names)) => {
             if !options.request.cargo.quiet {
+                let mut command = "cargo compat check".to_owned();
+                if let Some(policy) = &options.policy {
+                    command.push_str(&format!(" --policy {}", shell_words::quote(&text::path(policy))));
+                }
+                for path in &options.request.artifacts {
+                    command.push_str(&format!(" --artifact {}", shell_words::quote(&text::path(path))));
+                }
                 report::status(
                     "Created",
-                    &format!("{}; `cargo compat check` keeps it", text::path(&path)),
+                    &format!("{} from {names}; it is kept by", text::path(&path)),
                     streams,
                 )?;
+                report::status("", &command, streams)?;
             }
             Ok(KEPT)
         }
@@ -49,7 +57,7 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
 
 type Stop = (u8, Vec<Failure>);
 
-fn make(options: &Options, streams: &Streams) -> Result<PathBuf, Stop> {
+fn make(options: &Options, streams: &Streams) -> Result<(PathBuf, String), Stop> {
     let not_judged = |failure: Failure| (NOT_JUDGED, vec![failure]);
     let folder = std::env::current_dir()
         .map_err(|error| not_judged(Failure::new("the current folder is gone").note(error.to_string())))?;
@@ -88,12 +96,19 @@ fn make(options: &Options, streams: &Streams) -> Result<PathBuf, Stop> {
                 .note("no executable or shared object was read"),
         ));
     }
-    let rules = format!("{HEAD}{}{}", build_section(options, &gathered), rule_sections(&artifacts));
+    let rules = format!(
+        "{HEAD}{}{}{}",
+        release_set(&gathered),
+        build_section(options, &gathered),
+        rule_sections(&artifacts)
+    );
     let text = with_exceptions(&path, rules, &gathered, manifest.is_some())?;
     write(&path, &text).map_err(|error| {
         not_judged(Failure::new(format!("{} cannot be written", text::path(&path))).note(error.to_string()))
     })?;
-    Ok(path.strip_prefix(&folder).map(Path::to_owned).unwrap_or(path))
+    let mut names: Vec<String> = artifacts.iter().map(|(input, _)| input.name.shown.clone()).collect();
+    names.dedup();
+    Ok((path, text::some_of(&names, 5)))
 }
 
 /// A policy of our own making that is wrong is our fault; it is said all the
@@ -123,6 +138,21 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     }
     beside.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// What a project built is its release; one that no longer is built is missed.
+fn release_set(gathered: &Gathered) -> String {
+    if gathered.build.is_none() {
+        return String::new();
+    }
+    let mut names: Vec<String> =
+        gathered.inputs.iter().map(|input| globset_literal(&input.name.shown)).collect();
+    names.sort();
+    names.dedup();
+    format!(
+        "\n# The release set: one of these that is not built is an error.\nartifacts = {}\n",
+        list(names.iter().map(String::as_str))
+    )
 }
 
 fn build_section(options: &Options, gathered: &Gathered) -> String {

@@ -2,13 +2,14 @@
 
 use super::{Check, Lint, Run, Sink};
 use crate::finding::{Finding, Level};
+use crate::text::some_of;
 
 pub static LINT: Lint = Lint {
     name: "allowance_unused",
     default: Level::Warn,
     undecided: false,
     enforces_rule: false,
-    summary: "an allowed library, an exception or a section that nothing uses",
+    summary: "an allowed library, a limit, an exception or a section that nothing uses",
     page: include_str!("allowance_unused.md"),
     check: Check::Run(check),
 };
@@ -23,8 +24,11 @@ fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
         );
     }
     for (index, exception) in run.policy.exceptions.iter().enumerate() {
+        // An expired one is `exception_expired`'s.
+        let expired = exception.until.as_ref().is_some_and(|until| until.value < run.today);
         let for_this_lint = exception.lint == LINT.name;
-        if for_this_lint
+        if expired
+            || for_this_lint
             || run.usage.exceptions_used.contains(&index)
             || !(run.whole || run.usage.exceptions_in_reach.contains(&index))
         {
@@ -37,8 +41,27 @@ fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
             finding = finding.note(format!(
                 "it is for the subject `{subject}`, and a finding's subject must be just that"
             ));
+            let subjects = run.usage.subjects_of(exception.lint);
+            if !subjects.is_empty() {
+                finding =
+                    finding.note(format!("what this lint found has the subject {}", some_of(&subjects, 4)));
+            }
         }
-        sink.push(finding.help("remove it"));
+        let artifact = exception.artifact.as_ref();
+        let near = artifact
+            .and_then(|pattern| run.usage.nearest(pattern.text()).filter(|near| *near != pattern.text()));
+        sink.push(match near {
+            Some(near) => finding.help(format!("is it for the artifact `{near}`? Else remove it")),
+            None => finding.help("remove it"),
+        });
+    }
+    for (span, namespace) in &run.usage.unused_namespaces() {
+        sink.push(
+            Finding::new(format!("no artifact needs a version of `{namespace}`"))
+                .subject(*namespace)
+                .forbids(span, "nothing that was judged needs one")
+                .help("correct the namespace, or remove the limit"),
+        );
     }
     if run.whole {
         for (span, name) in &run.usage.unmatched_artifacts(run.policy) {

@@ -55,6 +55,10 @@ fn advice(subject: &Subject<'_>, facts: &Artifact) -> Option<String> {
     let mut help = format!(
         "link the C library statically, in .cargo/config.toml:\n[target.{triple}]\nrustflags = [\"-C\", \"target-feature=+crt-static\"]"
     );
+    help.push_str(&format!(
+        "\nrustc makes no cdylib with it; if there is one, build the program alone:\ncargo compat check --target {triple} --bin {}",
+        escape(subject.name.shown.rsplit(':').next().unwrap_or_default())
+    ));
     let third_party = facts.needed.iter().filter(|name| {
         !["libc.so", "libm.so", "libgcc_s.so", "libpthread.so", "libdl.so", "librt.so"]
             .iter()

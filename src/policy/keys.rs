@@ -161,8 +161,14 @@ impl Walk {
 /// not part of them.
 fn misspelt_namespace(name: &str) -> Option<String> {
     let bare = name.trim_end_matches('_');
+    if AbiVersion::namespaces().any(|known| known == name) {
+        return None;
+    }
     let known = AbiVersion::namespaces().find(|known| known.eq_ignore_ascii_case(bare));
-    let meant = known.unwrap_or(bare);
+    // A letter amiss in one that everybody means.
+    let near =
+        || ["GLIBC", "GLIBCXX", "CXXABI"].into_iter().find(|known| strsim::levenshtein(known, bare) == 1);
+    let meant = known.or_else(near).unwrap_or(bare);
     (meant != name).then(|| meant.to_owned())
 }
 

@@ -197,7 +197,7 @@ impl Walk {
             Ok(wanted) if wanted.matches(&own) => {}
             Ok(_) => self.problem(
                 Problem::new(format!("the policy requires cargo-compat {value}, and this is {own}"), span)
-                    .help("cargo install cargo-compat-guard"),
+                    .help("install a version of cargo-compat that does"),
             ),
             Err(error) => self.problem(
                 Problem::new(format!("`{value}` is no version requirement"), span)

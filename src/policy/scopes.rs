@@ -42,6 +42,13 @@ impl TargetSelector {
                 .label(error.reason.to_string())
         })?;
         for predicate in expression.predicates() {
+            if let Predicate::Target(predicate) = &predicate
+                && !ALL_BUILTINS.iter().any(|target| predicate.matches(target))
+            {
+                return Err(Problem::new(format!("`{text}` can match no target"), span)
+                    .label("a value in it is none that a target of rustc has")
+                    .help("`rustc --print cfg --target TRIPLE` prints what a target has"));
+            }
             if !matches!(predicate, Predicate::Target(_)) {
                 return Err(Problem::new(format!("`{text}` cannot be evaluated"), span)
                     .label("not decided by the target triple alone")

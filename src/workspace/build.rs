@@ -59,7 +59,7 @@ pub fn build(
     let triples = settings.triples(host.as_deref());
     if !status.success() {
         let failure = Failure::new("the build failed, so nothing was judged")
-            .note(format!("`{}` ended with {status}", typed(options, &[])));
+            .note(format!("`{}` ended with {status}", typed(options, &linkers)));
         return Err(explain(failure, &settings, &triples));
     }
     if messages.count == 0 {
@@ -163,6 +163,12 @@ fn not_started(options: &CargoOptions, error: &crate::process::ProcessError) -> 
 /// Adds what is most often missing when a foreign build fails.
 fn explain(mut failure: Failure, settings: &Settings, triples: &[String]) -> Failure {
     let mut packages = Vec::new();
+    if triples
+        .iter()
+        .any(|triple| settings.cpu_flags(Some(triple)).iter().any(|flag| flag.contains("+crt-static")))
+    {
+        failure = failure.note("with `-C target-feature=+crt-static` rustc makes no cdylib or dylib; `--bin NAME` builds a program alone");
+    }
     for triple in triples {
         let rustc = settings.rustc().args(["--print", "target-libdir", "--target", triple]);
         match rustc.output() {
