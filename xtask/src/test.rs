@@ -71,6 +71,10 @@ impl Steps {
         self.cargo(&["fmt", "--all", "--check"], &[], ci)?;
         self.cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[], ci)?;
         self.cargo(&["test", "--workspace", "--locked"], &options.libtest, ci)?;
+        for target in tools::HOSTS {
+            // No linking: that would need their toolchains.
+            self.cargo(&["check", "--locked", "--bins", "--target", target], &[], ci)?;
+        }
         self.cargo(README_COMMAND, &[], ci)
     }
 

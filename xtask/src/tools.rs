@@ -37,7 +37,12 @@ const TARGETS: &[&str] = &[
     "powerpc64le-unknown-linux-gnu",
     "aarch64-unknown-linux-gnu",
     "x86_64-unknown-linux-musl",
+    HOSTS[0],
+    HOSTS[1],
 ];
+
+/// People cross-build on these: the program must compile for them.
+pub const HOSTS: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
 
 /// rustup's minimal profile lacks them. Component, and the programme in the toolchain that proves it.
 const COMPONENTS: &[(&str, &str)] = &[("rustfmt", "bin/cargo-fmt"), ("clippy", "bin/cargo-clippy")];
