@@ -21,6 +21,18 @@ pub struct Sign {
     pub seen: String,
     /// The level, where the tables know it.
     pub cpu: Option<Cpu>,
+    /// Whether it is a note in the file, which the loader reads too.
+    note: bool,
+}
+
+/// How to build for an older CPU.
+pub fn advice(subject: &Subject<'_>, promised: Cpu) -> String {
+    match subject.triple.filter(|_| subject.from_cargo) {
+        Some(triple) => format!(
+            "build for the CPU that is promised, in .cargo/config.toml:\n[target.{triple}]\nrustflags = [\"-C\", \"target-cpu={promised}\"]"
+        ),
+        None => format!("build for the CPU that is promised:\n-march={promised}"),
+    }
 }
 
 /// What the file's notes and its compiler flags say. Flags that do not concern
@@ -30,13 +42,16 @@ pub fn signs(facts: &Artifact, flags: &[String]) -> Vec<Sign> {
     let mut signs = Vec::new();
     // Debian's start files bring a note of the baseline into every program.
     if let Some(bits) = facts.x86_isa_needed.filter(|bits| *bits > 1) {
-        signs
-            .push(Sign { seen: format!("the file's ISA note (bits {bits:#x})"), cpu: Cpu::of_x86_isa(bits) });
+        signs.push(Sign {
+            seen: format!("the file's ISA note (bits {bits:#x})"),
+            cpu: Cpu::of_x86_isa(bits),
+            note: true,
+        });
     }
     for flag in flags {
         if let Some(name) = flag.strip_prefix("target-cpu=") {
             let cpu = Cpu::of_target_cpu(machine, name);
-            signs.push(Sign { seen: format!("the compiler flag `-C {flag}`"), cpu });
+            signs.push(Sign { seen: format!("the compiler flag `-C {flag}`"), cpu, note: false });
         } else if let Some(features) = flag.strip_prefix("target-feature=") {
             for feature in features.split(',').filter_map(|feature| feature.strip_prefix('+')) {
                 // Of these rustc's own have nothing to do with the CPU.
@@ -45,6 +60,7 @@ pub fn signs(facts: &Artifact, flags: &[String]) -> Vec<Sign> {
                     signs.push(Sign {
                         seen: format!("the compiler flag `-C target-feature=+{feature}`"),
                         cpu,
+                        note: false,
                     });
                 }
             }
@@ -66,8 +82,11 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 .subject(cpu.to_string())
                 .forbids(&promised.span, "the oldest CPU promised")
                 .item(Item::Cpu { cpu: cpu.to_string(), seen: sign.seen.clone() })
-                .note(format!("{} says so; on an older CPU it ends in an illegal instruction", sign.seen))
-                .help(format!("build for the CPU that is promised:\n-C target-cpu={}", promised.value)),
+                .note(match sign.note {
+                true => format!("{} says so; on an older CPU glibc refuses it: \"CPU ISA level is lower than required\"", sign.seen),
+                false => format!("{} says so; on an older CPU it ends in an illegal instruction", sign.seen),
+            })
+                .help(advice(subject, promised.value)),
         );
     }
     Applies::Yes

@@ -1,6 +1,6 @@
 //! A sign of the CPU that cannot be compared with the one promised.
 
-use super::cpu_too_new::signs;
+use super::cpu_too_new::{advice, signs};
 use super::{Applies, Check, Lint, Sink, Subject};
 use crate::finding::{Finding, Level};
 
@@ -29,9 +29,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         if sign.seen.contains("target-cpu=native") {
             finding = finding.note("`native` is the CPU of whichever machine builds it");
         }
-        sink.push(
-            finding.help(format!("build for the CPU that is promised:\n-C target-cpu={}", promised.value)),
-        );
+        sink.push(finding.help(advice(subject, promised.value)));
     }
     Applies::Yes
 }

@@ -1,6 +1,6 @@
 //! A library that the file opens at run time, and says so in a note.
 
-use super::{Applies, Check, Lint, Sink, Subject};
+use super::{Applies, Check, Lint, Sink, Subject, exception};
 use crate::artifact::Artifact;
 use crate::finding::{Finding, Item, Level};
 
@@ -63,17 +63,24 @@ fn entry_finding(subject: &Subject<'_>, entry: &Entry, sink: &mut Sink<'_>) {
     if entry.soname.iter().any(allowed) {
         return;
     }
+    let first = entry.soname.first().map_or("", String::as_str);
     let names: Vec<_> = entry.soname.iter().map(|name| format!("`{name}`")).collect();
     let mut finding =
         Finding::new(format!("`{}` opens {} at run time", subject.name.shown, names.join(" or ")))
-            .subject(entry.soname.first().map_or("", String::as_str));
+            .subject(first);
     finding.items.extend(entry.soname.iter().map(|name| Item::Library { name: name.clone() }));
     if let Some(description) = entry.description.as_ref().or(entry.feature.as_ref()) {
         finding = finding.note(format!("for: {description}"));
     }
     sink.push(
-        finding
-            .note("DT_NEEDED does not name it: the program starts without it and fails later")
-            .help("see that the package depends on it, and allow it in `libraries`"),
+        finding.note("DT_NEEDED does not name it: the program starts without it and fails later").help(
+            match subject.rules.libraries {
+                Some(_) => "see that the package depends on it, and allow it in `libraries`".to_owned(),
+                None => format!(
+                    "see that the package depends on it, and say so:\n{}",
+                    exception(LINT.name, first)
+                ),
+            },
+        ),
     );
 }

@@ -26,7 +26,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     })
     .subject("PT_GNU_STACK");
     if facts.stack == Stack::Unsaid {
-        finding = finding.note("it has no PT_GNU_STACK; on most architectures the stack is executable then");
+        finding = finding.note("it has no PT_GNU_STACK: the kernel and the C library decide, and stacks of threads are executable on most architectures");
     }
     if !executable {
         // glibc NEWS, 2.41: dlopen no longer makes the stack executable.

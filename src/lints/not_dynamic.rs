@@ -26,6 +26,9 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 .forbids(&linkage.span, "executables must be dynamic here")
                 .note("it has no interpreter and no needed library");
         sink.push(match subject.triple.filter(|_| subject.from_cargo) {
+            Some(triple) if triple.contains("musl") => {
+                finding.help("build for the triple's sister with glibc (`-linux-gnu`), which is dynamic by default")
+            }
             Some(triple) => finding.help(format!(
                 "link the C library dynamically, in .cargo/config.toml:\n[target.{triple}]\nrustflags = [\"-C\", \"target-feature=-crt-static\"]"
             )),

@@ -38,6 +38,12 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         finding = finding.note(format!("needed libraries: {}", needed.join(", ")));
         finding.items.extend(facts.needed.iter().map(|name| Item::Library { name: name.clone() }));
     }
+    if subject.from_cargo {
+        finding = finding.note(format!(
+            "rustc makes no cdylib with `+crt-static`; if the project has one, `--bin {}` builds the program alone",
+            subject.name.shown.rsplit(':').next().unwrap_or_default()
+        ));
+    }
     sink.push(match advice(subject, facts) {
         Some(help) => finding.help(help),
         None => finding,
@@ -55,10 +61,6 @@ fn advice(subject: &Subject<'_>, facts: &Artifact) -> Option<String> {
     let mut help = format!(
         "link the C library statically, in .cargo/config.toml:\n[target.{triple}]\nrustflags = [\"-C\", \"target-feature=+crt-static\"]"
     );
-    help.push_str(&format!(
-        "\nrustc makes no cdylib with it; if there is one, build the program alone:\ncargo compat check --target {triple} --bin {}",
-        escape(subject.name.shown.rsplit(':').next().unwrap_or_default())
-    ));
     let third_party = facts.needed.iter().filter(|name| {
         !["libc.so", "libm.so", "libgcc_s.so", "libpthread.so", "libdl.so", "librt.so"]
             .iter()

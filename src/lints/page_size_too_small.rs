@@ -23,8 +23,10 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     }
     let finding = Finding::new(format!("the segments of `{}` are aligned to {alignment:#x} bytes only", subject.name.shown))
         .subject("PT_LOAD")
-        .note(format!("{who} have pages of {page:#x} bytes; there the loader says \"ELF load command alignment not page-aligned\""))
-        .help(format!("align them to it, {}", linker_option(subject, &format!("-Wl,-z,max-page-size={page:#x}"))));
+        .note(format!(
+        "{who} have pages of {page:#x} bytes; there the loader refuses a library (\"ELF load command … not page-aligned\"), and a program dies at its start"
+    ))
+    .help(format!("align them to it, {}", linker_option(subject, &format!("-Wl,-z,max-page-size={page:#x}"))));
     sink.push(if common { finding } else { finding.at_most_warn() });
     Applies::Yes
 }

@@ -31,8 +31,8 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 .note("glibc 2.36 and later refuse it: \"DT_RELR without GLIBC_ABI_DT_RELR dependency\"")
                 .note("older ones load it without relocating it, and it crashes")
                 .help(format!(
-                    "link without packed relocations, {}",
-                    linker_option(subject, "-Wl,-z,nopack-relative-relocs")
+                    "link without `--pack-dyn-relocs=relr`, which lld takes without the marker, {}",
+                    linker_option(subject, "-Wl,--pack-dyn-relocs=none")
                 )),
         );
     }

@@ -82,7 +82,7 @@ fn advice(subject: &Subject<'_>, good: &[&String]) -> String {
 
 fn is_of_a_build(path: &str) -> bool {
     let folder = format!("{}/", path.trim_end_matches('/'));
-    path.starts_with('/')
-        && (BUILD_FOLDERS.iter().any(|start| folder.starts_with(start))
-            || BUILD_PARTS.iter().any(|part| folder.contains(part)))
+    let starts = BUILD_FOLDERS.iter().any(|start| folder.starts_with(start));
+    // `-C rpath` leads from `$ORIGIN` up to the toolchain.
+    starts || BUILD_PARTS.iter().any(|part| folder.contains(part))
 }

@@ -32,7 +32,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             Finding::new(format!("`{}` is static, but glibc loads modules for it at run time", subject.name.shown))
                 .subject("NSS")
                 .note(format!("calls: {}", some_of(&calls, 3)))
-                .note("the libraries that it loads then (libnss_*.so, gconv) must be of the very glibc that it was linked with; in an empty image the call fails")
+                .note("what nsswitch.conf names beyond `files` and `dns` it loads as libnss_*.so, and converters as gconv modules; of another glibc than the one it was linked with they fail or crash")
                 .help("resolve names without libc (hickory-resolver), or link with musl, whose resolver is built in"),
         );
     }

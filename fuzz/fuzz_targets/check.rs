@@ -1,0 +1,116 @@
+//! All that `check` and `show` do with a file's bytes, to the last byte of each report.
+//!
+//! The reports go to standard output and standard error: `-close_fd_mask=3`, which `cargo xtask fuzz` gives, makes
+//! libFuzzer discard both.
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use cargo_compat::artifact::{Arch, Artifact, Depth, Endian, Examined, ReadError, Role, examine_bytes};
+use cargo_compat::exit::Happened;
+use cargo_compat::judge::{Input, Scope, judge, wants_symbols};
+use cargo_compat::lints::Reading;
+use cargo_compat::policy::{Name, Policy, Source, parse};
+use cargo_compat::report::{self, Check, MessageFormat, Shown, Streams};
+use libfuzzer_sys::fuzz_target;
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let text = include_str!("../seeds/policy/everything.toml").to_owned();
+    parse(Source { path: "compat.toml".into(), text }).expect("the policy has no problem")
+});
+
+/// Two libcs each where there are two: the rules of all triples are applied.
+const TRIPLES: &[(&str, u8, Endian, &[&str])] = &[
+    ("x86_64", 64, Endian::Little, &["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"]),
+    ("x86_64", 32, Endian::Little, &["x86_64-unknown-linux-gnux32"]),
+    ("x86", 32, Endian::Little, &["i686-unknown-linux-gnu", "i686-unknown-linux-musl"]),
+    ("s390x", 64, Endian::Big, &["s390x-unknown-linux-gnu"]),
+    ("powerpc64", 64, Endian::Little, &["powerpc64le-unknown-linux-gnu"]),
+    ("powerpc64", 64, Endian::Big, &["powerpc64-unknown-linux-gnu"]),
+    ("aarch64", 64, Endian::Little, &["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl"]),
+    ("arm", 32, Endian::Little, &["armv7-unknown-linux-gnueabihf", "armv7-linux-androideabi"]),
+    ("mips", 32, Endian::Big, &["mips-unknown-linux-gnu"]),
+];
+
+fuzz_target!(|bytes: &[u8]| {
+    let name = Name::of_file("libhostile.so.1");
+    let mut triples = Vec::new();
+    let reading = match examine_bytes(bytes.to_vec(), Depth::Needs) {
+        Ok(Examined::Elf(facts)) => {
+            triples = triples_of(&facts);
+            Reading::Facts(match wants_symbols(&POLICY, &name, &triples, &facts) {
+                true => symbols(bytes),
+                false => facts,
+            })
+        }
+        Ok(Examined::Other(format)) => Reading::Other(format),
+        Err(error) => Reading::Unreadable(error),
+    };
+    show(&reading);
+    let from_cargo = bytes.len() % 2 == 0;
+    let input = Input {
+        name,
+        path: PathBuf::from("target/release/libhostile.so.1"),
+        reading,
+        role: from_cargo.then_some(Role::Executable),
+        from_cargo,
+        stale: None,
+        compiler_flags: if from_cargo { vec!["target-cpu=native".to_owned()] } else { Vec::new() },
+        triples,
+    };
+    let inputs = [input];
+    let today = "2026-11-20".parse().expect("a date");
+    // `Err`: a ceiling below the architecture's base, or a `cfg()` for a triple that is not known.
+    let judged = judge(&POLICY, &inputs, &Scope { whole: true, ..Scope::default() }, today);
+    let check = match &judged {
+        Ok(judgement) => Check {
+            policy: Some(&POLICY),
+            inputs: &inputs,
+            judgement: Some(judgement),
+            happened: Happened { broken: !judgement.findings.is_empty(), ..Happened::default() },
+            ..Check::default()
+        },
+        Err(problems) => Check {
+            wrong_policy: Some((&POLICY.source, problems)),
+            happened: Happened { usage: true, ..Happened::default() },
+            ..Check::default()
+        },
+    };
+    for (format, color) in
+        [(MessageFormat::Human, "always"), (MessageFormat::Short, "never"), (MessageFormat::Json, "never")]
+    {
+        report::check(&check, format, false, &Streams::new(Some(color))).expect("a written report");
+    }
+});
+
+fn symbols(bytes: &[u8]) -> Box<Artifact> {
+    match examine_bytes(bytes.to_vec(), Depth::Symbols) {
+        Ok(Examined::Elf(facts)) => facts,
+        other => panic!("readable without its symbols, and with them {other:?}"),
+    }
+}
+
+fn triples_of(facts: &Artifact) -> Vec<String> {
+    let of_arch = TRIPLES.iter().filter(|(name, width, endian, _)| {
+        Arch::of_target(name, *width, *endian).is_some_and(|arch| arch.same_as(facts.arch))
+    });
+    of_arch.flat_map(|(.., triples)| triples.iter().map(|triple| (*triple).to_owned())).collect()
+}
+
+fn show(reading: &Reading) {
+    let path = PathBuf::from("libhostile.so.1");
+    let (shown, failures) = match reading {
+        Reading::Facts(facts) => (vec![Shown::Facts(path, facts.clone())], Vec::new()),
+        Reading::Other(format) => (vec![Shown::Other(path, *format)], Vec::new()),
+        Reading::Unreadable(error) => (Vec::new(), vec![failure(error)]),
+        Reading::Ambiguous { .. } => return,
+    };
+    for format in [MessageFormat::Human, MessageFormat::Json] {
+        report::show(&shown, &failures, 0, format, &Streams::new(Some("never"))).expect("a written report");
+    }
+}
+
+fn failure(error: &ReadError) -> report::Failure {
+    report::Failure::new("libhostile.so.1 cannot be read").note(error.to_string())
+}
