@@ -1,9 +1,17 @@
 //! `cargo xtask <task>`: a table of small tasks for working on this repository.
 
 mod fixtures;
+mod fuzz;
 mod process;
 mod test;
 mod tools;
+
+/// The writer of the tests, for the fuzzers' corpus.
+#[path = "../../tests/support"]
+mod support {
+    pub mod elf;
+    pub mod hex;
+}
 
 use std::fmt;
 use std::path::Path;
@@ -28,6 +36,18 @@ const TASKS: &[Task] = &[
         arguments: "[--check]",
         about: "fetch what tests need from package registries; --check only looks whether it is there",
         run: fixtures::task,
+    },
+    Task {
+        name: "fuzz-corpus",
+        arguments: "",
+        about: "write what the fuzz targets start from to fuzz/corpus/",
+        run: fuzz::corpus,
+    },
+    Task {
+        name: "fuzz",
+        arguments: "<elf|check|policy> [SECONDS]",
+        about: "write a fuzz target's corpus and run it, a minute where nothing else is said; needs nightly and cargo-fuzz",
+        run: fuzz::run,
     },
 ];
 
