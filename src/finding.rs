@@ -46,7 +46,7 @@ pub struct Place {
 }
 
 /// The policy's words that forbid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Forbids {
     pub span: Range<usize>,
     /// What to say there.
@@ -54,7 +54,7 @@ pub struct Forbids {
 }
 
 /// One thing inside a finding, for machines.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Item {
@@ -88,7 +88,7 @@ pub enum Item {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SymbolUse {
     pub name: String,

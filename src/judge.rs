@@ -1,7 +1,8 @@
 //! Holds artifacts against the policy: runs the lints, applies exceptions,
 //! keeps count of what was used. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -292,18 +293,26 @@ fn judge_one(
     Ok((Judged { not_applicable, rule_applied }, merged))
 }
 
-/// One finding that holds for several triples is one finding.
+/// One finding that holds for several triples is one finding: of those that
+/// are alike, the nth for one triple is the nth for another.
 fn merge(merged: &mut Vec<Finding>, findings: Vec<Finding>) {
+    // A file may be made to give very many.
+    let hasher = RandomState::new();
+    let hash = |finding: &Finding| {
+        hasher.hash_one((finding.lint, &finding.subject, &finding.forbids, &finding.items))
+    };
+    let mut alike: HashMap<u64, VecDeque<usize>> = HashMap::new();
+    for (at, known) in merged.iter().enumerate() {
+        alike.entry(hash(known)).or_default().push_back(at);
+    }
     for finding in findings {
-        let same = merged.iter_mut().filter(|known| known.place != finding.place).find(|known| {
-            (known.lint, &known.subject, &known.forbids, &known.items)
-                == (finding.lint, &finding.subject, &finding.forbids, &finding.items)
-        });
-        match same.map(|known| &mut known.place) {
-            Some(Some(place)) => {
-                place.triples.extend(finding.place.into_iter().flat_map(|place| place.triples));
+        match alike.get_mut(&hash(&finding)).and_then(VecDeque::pop_front) {
+            Some(at) => {
+                let triples = finding.place.into_iter().flat_map(|place| place.triples);
+                if let Some(place) = &mut merged[at].place {
+                    place.triples.extend(triples);
+                }
             }
-            Some(None) => {}
             None => merged.push(finding),
         }
     }

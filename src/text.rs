@@ -14,11 +14,23 @@ pub fn is_unsafe(character: char) -> bool {
         )
 }
 
-/// `text` with every character that is unsafe in a terminal written as an escape.
+/// `text` with every character that is unsafe in a terminal written as an
+/// escape, and so that no build service takes it for a command to itself:
+/// `##vso[…]`, `##teamcity[…]`, or `::add-mask::…` where a line may begin.
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_unsafe(character) {
+    let mut rest = text.chars();
+    let mut before = ' ';
+    while let Some(character) = rest.next() {
+        let commands = match character {
+            '#' => rest.as_str().starts_with('#'),
+            ':' => before.is_whitespace() && rest.as_str().starts_with(':'),
+            _ => false,
+        };
+        before = character;
+        if commands {
+            let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
+        } else if is_unsafe(character) {
             // Writing to a `String` cannot fail.
             let _ = write!(safe, "{}", character.escape_default());
         } else {
@@ -83,6 +95,7 @@ mod tests {
     fn what_could_move_the_cursor_is_escaped() {
         assert_eq!(escape("a\x1b[31mb\n\u{202e}c"), "a\\u{1b}[31mb\\n\\u{202e}c");
         assert_eq!(escape("grün-1.0"), "grün-1.0");
+        assert_eq!(escape("a ##vso[b] ::c:: d::e #1"), "a \\u{23}#vso[b] \\u{3a}:c:: d::e #1");
     }
 
     #[cfg(unix)]

@@ -1,5 +1,7 @@
 //! A needed library is not in `libraries`.
 
+use std::collections::HashSet;
+
 use super::{Applies, Check, Lint, Sink, Subject};
 use crate::finding::{Finding, Item, Level};
 use crate::text::escape;
@@ -18,13 +20,12 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     let (Some(facts), Some(allowed)) = (subject.facts(), &subject.rules.libraries) else {
         return Applies::No;
     };
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen = HashSet::new();
     for name in &facts.needed {
         let listed = allowed.value.iter().any(|pattern| pattern.value.matches(name));
-        if listed || facts.is_own_loader(name) || seen.contains(&name.as_str()) {
+        if listed || facts.is_own_loader(name) || !seen.insert(name) {
             continue;
         }
-        seen.push(name);
         let label = if allowed.value.is_empty() { "no library is allowed" } else { "the libraries allowed" };
         let finding = Finding::new(format!("`{}` needs `{name}`, which is not allowed", subject.name.shown))
             .subject(name)

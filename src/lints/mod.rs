@@ -9,6 +9,7 @@ use crate::artifact::{Artifact, Format, Libc, ReadError, Role};
 use crate::finding::{Finding, Level, Place};
 use crate::judge::Usage;
 use crate::policy::{Name, Policy, Rules};
+use crate::text::is_unsafe;
 
 mod allowance_unused;
 mod artifact_stale;
@@ -222,9 +223,24 @@ fn pasted_path(path: &std::path::Path) -> String {
     shell_words::quote(&crate::text::path(path)).into_owned()
 }
 
+/// A TOML string on one line, with every character that is unsafe in a
+/// terminal as TOML's own escape: it can be pasted, and means the same. None of
+/// them needs more than four digits.
+fn toml_string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            _ if is_unsafe(character) => quoted += &format!("\\u{:04X}", u32::from(character)),
+            _ => quoted.push(character),
+        }
+    }
+    quoted + "\""
+}
+
 /// An exception to paste.
 fn exception(lint: &str, subject: &str) -> String {
-    let subject = toml::Value::String(subject.to_owned());
+    let subject = toml_string(subject);
     format!("[[exception]]\nlint = \"{lint}\"\nsubject = {subject}\nreason = \"…\"")
 }
 

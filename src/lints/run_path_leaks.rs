@@ -1,5 +1,7 @@
 //! A run path that exists on the machine that built the file.
 
+use std::collections::HashSet;
+
 use super::{Applies, Check, Lint, Sink, Subject, pasted_path};
 use crate::finding::{Finding, Item, Level};
 use crate::text::escape;
@@ -42,8 +44,9 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         let (bad, good): (Vec<&String>, Vec<&String>) =
             paths.iter().partition(|path| why_bad(path).is_some());
         present |= !paths.is_empty();
+        let mut seen = HashSet::new();
         for path in bad {
-            let Some(why) = why_bad(path) else { continue };
+            let Some(why) = why_bad(path).filter(|_| seen.insert(path)) else { continue };
             let shown = if path.is_empty() { "(empty)" } else { path };
             sink.push(
                 Finding::new(format!("`{}` looks for libraries in `{shown}`", subject.name.shown))

@@ -1,9 +1,9 @@
 //! A needed version node is newer than the policy allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Applies, Check, Lint, Sink, Subject, linker_option};
-use crate::artifact::{AbiVersion, Artifact, Binding, Libc, Release, Symbols, VersionNeed};
+use crate::artifact::{AbiVersion, Artifact, Binding, Libc, Release, Symbol, Symbols, VersionNeed};
 use crate::finding::{Finding, Item, Level, SymbolUse};
 use crate::policy::{Against, At};
 use crate::text::some_of;
@@ -37,6 +37,8 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         needs.sort_by_cached_key(|need| {
             std::cmp::Reverse((release(need), need.version.clone(), need.file.clone()))
         });
+        // A table may ask for one node twice.
+        needs.dedup_by_key(|need| (&need.version, &need.file, need.weak));
         sink.push(finding(subject, facts, &namespace, ceiling, &needs));
     }
     Applies::Yes
@@ -60,8 +62,9 @@ fn finding(
             .subject(namespace)
             .forbids(&ceiling.span, format!("the newest {namespace} version allowed"));
     let mut hard = false;
+    let carriers = carriers(facts);
     for need in needs {
-        let symbols = symbol_uses(facts, need);
+        let symbols = carriers.as_ref().map(|carriers| symbol_uses(carriers, need));
         hard |= !only_warns(need, symbols.as_deref());
         finding.notes.push(note(need, symbols.as_deref()));
         finding.items.push(Item::Version {
@@ -80,13 +83,23 @@ fn finding(
     finding.help(advice(subject, namespace, ceiling, &finding_symbols(facts, needs), needs))
 }
 
-/// Every dynamic symbol that carries the version, copied ones included.
-fn symbol_uses(facts: &Artifact, need: &VersionNeed) -> Option<Vec<SymbolUse>> {
+/// Symbols by the node that they carry: version, file.
+type Carriers<'f> = HashMap<(&'f str, &'f str), Vec<&'f Symbol>>;
+
+fn carriers(facts: &Artifact) -> Option<Carriers<'_>> {
     let Some(Symbols::All(symbols)) = &facts.symbols else { return None };
-    let carries = symbols.iter().filter(|symbol| {
-        symbol.version.as_deref() == Some(need.version.as_str())
-            && symbol.file.as_deref() == Some(need.file.as_str())
-    });
+    let mut carriers = Carriers::new();
+    for symbol in symbols {
+        if let (Some(version), Some(file)) = (&symbol.version, &symbol.file) {
+            carriers.entry((version, file)).or_default().push(symbol);
+        }
+    }
+    Some(carriers)
+}
+
+/// Every dynamic symbol that carries the version, copied ones included.
+fn symbol_uses(carriers: &Carriers<'_>, need: &VersionNeed) -> Vec<SymbolUse> {
+    let carries = carriers.get(&(need.version.as_str(), need.file.as_str())).into_iter().flatten();
     let mut uses: Vec<_> = carries
         .map(|symbol| SymbolUse {
             name: symbol.name.clone(),
@@ -95,7 +108,7 @@ fn symbol_uses(facts: &Artifact, need: &VersionNeed) -> Option<Vec<SymbolUse>> {
         })
         .collect();
     uses.sort_by(|a, b| (a.weak, &a.name).cmp(&(b.weak, &b.name)));
-    Some(uses)
+    uses
 }
 
 /// Fact 9: only `VER_FLG_WEAK` makes the loader go on, and then a strong
@@ -130,7 +143,8 @@ fn note(need: &VersionNeed, symbols: Option<&[SymbolUse]>) -> String {
 
 fn finding_symbols<'f>(facts: &'f Artifact, needs: &[&VersionNeed]) -> Vec<&'f str> {
     let symbols = facts.symbols.as_ref().map(Symbols::known).unwrap_or_default();
-    let named = |version: &Option<String>| needs.iter().any(|need| Some(&need.version) == version.as_ref());
+    let needed: HashSet<&str> = needs.iter().map(|need| need.version.as_str()).collect();
+    let named = |version: &Option<String>| version.as_deref().is_some_and(|version| needed.contains(version));
     symbols.iter().filter(|symbol| named(&symbol.version)).map(|symbol| symbol.name.as_str()).collect()
 }
 

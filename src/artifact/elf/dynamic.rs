@@ -11,6 +11,9 @@ use super::{Elf, ReadError, lossy, record};
 /// Entries read at most. Real files have some forty.
 const MOST_ENTRIES: u64 = 1 << 20;
 
+/// `DT_NEEDED` read at most. Real files have up to some hundred.
+const MOST_NEEDED: usize = 4096;
+
 /// Bytes of names taken at most from one file. Names may share their ends, so
 /// without a limit a small table could be made to give names without end.
 const MOST_NAMES: u64 = 64 << 20;
@@ -141,6 +144,12 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             }
             found.take(tag, value);
             sizes.take(tag, value);
+        }
+        if found.needed.len() > MOST_NEEDED {
+            return Err(ReadError::Malformed(format!(
+                "PT_DYNAMIC has {} DT_NEEDED; more than {MOST_NEEDED} are not read",
+                found.needed.len()
+            )));
         }
         found.relocations = sizes.tables();
         Ok(found)

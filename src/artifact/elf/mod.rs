@@ -29,6 +29,9 @@ pub enum Depth {
 /// Bytes of program headers that the kernel takes of a program
 /// (`fs/binfmt_elf.c`, `load_elf_phdrs`). The loader takes any of a library.
 const KERNEL_TAKES: usize = 65_536;
+/// Folders and bytes of a run path read at most. Nix has paths of some KiB.
+const MOST_FOLDERS: usize = 1024;
+const LONGEST_PATH: usize = 1 << 16;
 /// `PT_LOAD`s read at most. Real files have up to ten.
 const MOST_LOADS: usize = 4096;
 
@@ -154,7 +157,7 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
     fn place(&self, address: u64) -> Option<(u64, u64)> {
         self.loads.iter().rev().find_map(|load| {
             let into = address.checked_sub(load.address).filter(|into| *into < load.file_size)?;
-            Some((load.offset + into, load.file_size - into))
+            Some((load.offset.checked_add(into)?, load.file_size - into))
         })
     }
 
@@ -291,8 +294,8 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
             libc: libc(interpreter.as_deref(), &needed),
             dynamic: has_dynamic,
             soname,
-            rpath: split_path(strings.one(dynamic.rpath, "DT_RPATH")?),
-            runpath: split_path(strings.one(dynamic.runpath, "DT_RUNPATH")?),
+            rpath: split_path(strings.one(dynamic.rpath, "DT_RPATH")?, "DT_RPATH")?,
+            runpath: split_path(strings.one(dynamic.runpath, "DT_RUNPATH")?, "DT_RUNPATH")?,
             version_definitions: definitions
                 .into_iter()
                 .filter(|one| !one.base)
@@ -354,11 +357,19 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn split_path(path: Option<String>) -> Vec<String> {
+fn split_path(path: Option<String>, what: &str) -> Result<Vec<String>, ReadError> {
     // An empty one is no run path; an empty entry is the current folder (glibc,
     // elf/dl-load.c, `decompose_rpath`, `fillin_rpath`).
-    let path = path.filter(|path| !path.is_empty());
-    path.map(|path| path.split(':').map(str::to_owned).collect()).unwrap_or_default()
+    let Some(path) = path.filter(|path| !path.is_empty()) else { return Ok(Vec::new()) };
+    let folders: Vec<String> = path.split(':').map(str::to_owned).collect();
+    if folders.len() > MOST_FOLDERS || path.len() > LONGEST_PATH {
+        return Err(ReadError::Malformed(format!(
+            "{what} has {} folders in {} bytes; more than {MOST_FOLDERS} in {LONGEST_PATH} are not read",
+            folders.len(),
+            path.len()
+        )));
+    }
+    Ok(folders)
 }
 
 /// Fact 15: what the file says, not what its triple says.

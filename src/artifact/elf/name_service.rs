@@ -6,6 +6,8 @@
 //! code is searched for fields that lead to it, and the function around each
 //! is named by the symbol table.
 
+use std::collections::BTreeSet;
+
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
@@ -14,6 +16,11 @@ use super::{Elf, ReadError, lossy, record};
 
 /// `.symtab` read at most, in bytes; beyond it nothing is claimed.
 const MOST_SYMBOLS: u64 = 64 << 20;
+/// Bytes of names in the answer at most: no program has so many.
+const MOST_TEXT: usize = 1 << 20;
+/// Segments of code at most: real files have one or two, and all may be of the
+/// same bytes.
+const MOST_SEGMENTS: usize = 16;
 /// Code searched at most, in bytes.
 const MOST_CODE: u64 = 128 << 20;
 
@@ -62,26 +69,31 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         // ELFv2 on ppc64le enters eight bytes in where the caller shares its TOC.
         let local_entry = if self.header.e_machine(self.endian) == elf::EM_PPC64 { 8 } else { 0 };
         let reach = first.start..=last.start.saturating_add(local_entry);
-        let mut calls = Vec::new();
-        for segment in &self.segments {
-            let executable = segment.p_flags(self.endian).0 & elf::PF_X.0 != 0;
-            if segment.p_type(self.endian) != elf::PT_LOAD || !executable {
-                continue;
-            }
+        let mut pairs = BTreeSet::new();
+        let mut left = MOST_CODE;
+        let code = |segment: &&H::ProgramHeader| {
+            segment.p_type(self.endian) == elf::PT_LOAD && segment.p_flags(self.endian).0 & elf::PF_X.0 != 0
+        };
+        if self.segments.iter().filter(code).count() > MOST_SEGMENTS {
+            return Ok(Vec::new());
+        }
+        for segment in self.segments.iter().filter(code) {
             let size: u64 = segment.p_filesz(self.endian).into();
-            if size > MOST_CODE {
-                return Ok(Vec::new());
-            }
+            let Some(rest) = left.checked_sub(size) else { return Ok(Vec::new()) };
+            left = rest;
             let code = self.source.read(segment.p_offset(self.endian).into(), size, "a PT_LOAD")?;
             let start: u64 = segment.p_vaddr(self.endian).into();
             self.leads(&code, start, |from, to| {
                 if !reach.contains(&to) {
                     return;
                 }
-                let entered = |function: &&&Function| {
-                    to == function.start || to == function.start.wrapping_add(local_entry)
+                let starting = |at: u64| {
+                    let first = wanted.partition_point(|function| function.start < at);
+                    wanted.get(first).filter(|function| function.start == at)
                 };
-                let Some(callee) = wanted.iter().find(entered) else { return };
+                let Some(callee) = starting(to).or_else(|| starting(to.wrapping_sub(local_entry))) else {
+                    return;
+                };
                 let around = functions.partition_point(|function| function.start <= from).checked_sub(1);
                 let Some(caller) = around.map(|at| &functions[at]) else { return };
                 let inside = from < caller.start.saturating_add(caller.size.max(1));
@@ -89,13 +101,14 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                 let is_rust = caller.name.starts_with("_R") || caller.name.starts_with("_ZN");
                 let own = OWN_CALLERS.iter().any(|name| caller.name.starts_with(name)) && !is_rust;
                 if inside && !own && !FUNCTIONS.contains(&caller.name.as_str()) {
-                    calls.push(format!("{} → {}", caller.name, callee.name));
+                    pairs.insert((caller.name.as_str(), callee.name.as_str()));
                 }
             });
         }
-        calls.sort();
-        calls.dedup();
-        Ok(calls)
+        if pairs.iter().map(|(caller, callee)| caller.len() + callee.len()).sum::<usize>() > MOST_TEXT {
+            return Ok(Vec::new());
+        }
+        Ok(pairs.into_iter().map(|(caller, callee)| format!("{caller} → {callee}")).collect())
     }
 
     /// The functions of `.symtab`, by address.

@@ -8,6 +8,8 @@ use super::{Elf, ReadError, lossy};
 
 /// Bytes of notes read at most, over all segments: real files have some hundred.
 const MOST_BYTES: u64 = 1 << 20;
+/// `.note.dlopen` entries read at most. Real files have up to ten.
+const MOST_DLOPEN: usize = 1024;
 /// `.note.dlopen`: UAPI Group specification "ELF Metadata for dlopen()".
 const NT_FDO_DLOPEN: u32 = 0x407c_0c0a;
 
@@ -33,6 +35,12 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             // Notes are padded to 4 bytes, or to 8 where the segment says so.
             let align = if segment.p_align(self.endian).into() == 8 { 8 } else { 4 };
             self.walk(&bytes, align, &mut notes);
+        }
+        if notes.dlopen.len() > MOST_DLOPEN {
+            return Err(ReadError::Malformed(format!(
+                "{} notes of libraries to open; more than {MOST_DLOPEN} are not read",
+                notes.dlopen.len()
+            )));
         }
         Ok(notes)
     }

@@ -195,9 +195,14 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             return Ok(0);
         }
         let chains_at = buckets_at.saturating_add(buckets * 4);
+        // The place is looked up once: a chain may be long, and loads may be many.
+        let (mut at, mut left) = self.offset_of(chains_at.saturating_add((last - first) * 4), WHAT)?;
         loop {
-            let at = chains_at.saturating_add((last - first) * 4);
-            let entry = self.at_address(at, 4, WHAT)?;
+            if left < 4 {
+                return Err(ReadError::Malformed(format!("{WHAT} has a chain without end")));
+            }
+            let entry = self.source.read(at, 4, WHAT)?;
+            (at, left) = (at + 4, left - 4);
             last += 1;
             if last > MOST_SYMBOLS {
                 return Err(ReadError::Malformed(format!("{WHAT} has a chain past {MOST_SYMBOLS} symbols")));

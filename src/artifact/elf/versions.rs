@@ -10,8 +10,9 @@ use super::{Elf, ReadError, record};
 use crate::artifact::VersionNeed;
 
 /// Records walked at most over all chains. Links only lead forward, but the
-/// chains of several libraries can be made to overlap.
-const MOST_RECORDS: usize = 1 << 16;
+/// chains of several libraries can be made to overlap. Real files have some
+/// hundred.
+const MOST_RECORDS: usize = 1 << 12;
 
 /// A version that the file defines.
 #[derive(Debug)]
