@@ -15,6 +15,7 @@ enum Proof {
 
 const PACKAGES: &[(&str, Proof)] = &[
     ("gcc", Proof::Program(&["gcc"])),
+    ("g++", Proof::Program(&["g++"])),
     ("libc6-dev", Proof::File("/usr/include/stdio.h")),
     ("binutils", Proof::Program(&["readelf"])),
     ("gcc-s390x-linux-gnu", Proof::Program(&["s390x-linux-gnu-gcc"])),
