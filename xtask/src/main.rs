@@ -1,5 +1,6 @@
 //! `cargo xtask <task>`: a table of small tasks for working on this repository.
 
+mod bench;
 mod fixtures;
 mod fuzz;
 mod process;
@@ -48,6 +49,12 @@ const TASKS: &[Task] = &[
         arguments: "<elf|check|policy> [SECONDS]",
         about: "write a fuzz target's corpus and run it, a minute where nothing else is said; needs nightly and cargo-fuzz",
         run: fuzz::run,
+    },
+    Task {
+        name: "bench",
+        arguments: "[--quick] [--write]",
+        about: "the speed figures beside their peers'; --write keeps them in docs/bench.md, --quick only shows that it works",
+        run: bench::task,
     },
 ];
 

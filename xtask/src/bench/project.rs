@@ -1,0 +1,109 @@
+//! Cargo projects to build: no dependency from a registry, next to nothing to compile.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// Members of the large workspace: libraries, each on top of others, and programs and plug-ins on top of these.
+const LIBRARIES: usize = 270;
+const PROGRAMS: usize = 26;
+const PLUGINS: usize = 4;
+pub const MEMBERS: usize = LIBRARIES + PROGRAMS + PLUGINS;
+const _: () = assert!(MEMBERS >= 300);
+/// A library uses those this many before it: so there are as many rows of them, each as deep as the rest allows.
+const ROWS: usize = 10;
+
+/// A policy that every artifact built here keeps.
+const POLICY: &str = "glibc = \"2.99\"\n";
+
+/// A workspace of `MEMBERS` packages.
+pub fn workspace(folder: &Path) -> anyhow::Result<PathBuf> {
+    let root = folder.join("workspace");
+    write(&root.join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"member*\"]\n")?;
+    write(&root.join("compat.toml"), POLICY)?;
+    for at in 0..MEMBERS {
+        member(&root, at)?;
+    }
+    Ok(root)
+}
+
+fn member(root: &Path, at: usize) -> anyhow::Result<()> {
+    let folder = root.join(name(at));
+    let uses = uses(at);
+    let mut manifest = package(&name(at));
+    if at >= LIBRARIES + PROGRAMS {
+        manifest += "[lib]\ncrate-type = [\"cdylib\"]\n\n";
+    }
+    manifest += "[dependencies]\n";
+    for used in &uses {
+        let used = name(*used);
+        manifest += &format!("{used} = {{ path = \"../{used}\" }}\n");
+    }
+    write(&folder.join("Cargo.toml"), &manifest)?;
+    let sum = uses.iter().map(|used| format!(" + {}::number()", name(*used))).collect::<String>();
+    if (LIBRARIES..LIBRARIES + PROGRAMS).contains(&at) {
+        let source = format!("fn main() {{\n    println!(\"{{}}\", 1{sum});\n}}\n");
+        return write(&folder.join("src/main.rs"), &source);
+    }
+    let source = format!("pub fn number() -> u64 {{\n    1{sum}\n}}\n");
+    write(&folder.join("src/lib.rs"), &source)
+}
+
+/// What a member depends on.
+fn uses(at: usize) -> Vec<usize> {
+    if at >= LIBRARIES {
+        // Libraries of the last of every row.
+        return (0..3).map(|more| LIBRARIES - 1 - (at + 3 * more) % ROWS).collect();
+    }
+    [ROWS, ROWS + 1, ROWS + 3].iter().filter_map(|back| at.checked_sub(*back)).collect()
+}
+
+/// One package with one program.
+pub fn hello(folder: &Path) -> anyhow::Result<PathBuf> {
+    let root = folder.join("hello");
+    write(&root.join("Cargo.toml"), &package("hello"))?;
+    write(&root.join("src/main.rs"), "fn main() {\n    println!(\"Hello, world!\");\n}\n")?;
+    write(&root.join("compat.toml"), POLICY)?;
+    Ok(root)
+}
+
+fn name(at: usize) -> String {
+    format!("member{at:03}")
+}
+
+fn package(name: &str) -> String {
+    format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n")
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn depth(at: usize) -> usize {
+        uses(at).into_iter().map(depth_of).max().unwrap_or(0) + 1
+    }
+
+    /// Without walking the whole tree: the first one used is the deepest.
+    fn depth_of(at: usize) -> usize {
+        uses(at).first().map_or(1, |used| depth_of(*used) + 1)
+    }
+
+    #[test]
+    fn members_use_what_stands_before_them() {
+        for at in 0..MEMBERS {
+            let mut uses = uses(at);
+            assert!(uses.iter().all(|used| *used < at && *used < LIBRARIES), "{at}: {uses:?}");
+            uses.sort();
+            uses.dedup();
+            assert!(at < LIBRARIES || uses.len() == 3, "{at}");
+        }
+        assert!(depth(MEMBERS - 1) > 25, "{}", depth(MEMBERS - 1));
+    }
+}
