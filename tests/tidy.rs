@@ -390,3 +390,24 @@ fn every_lint_is_registered_and_fires_in_a_case() {
     let wrong = lints_complete(&stems, &names, &transcripts, &excused);
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
+
+/// A case `lints/<lint>_silent` in which the lint says nothing.
+fn is_silent(lint: &str, transcript: Option<&str>) -> bool {
+    transcript.is_some_and(|text| {
+        !["error", "warning"].iter().any(|level| text.contains(&format!("{level}[{lint}]")))
+    })
+}
+
+#[test]
+fn every_lint_is_silent_in_a_case() {
+    assert!(is_silent("a", Some("error[ab]: x")));
+    assert!(!is_silent("a", Some("warning[a]: x")));
+    assert!(!is_silent("a", None));
+
+    let transcripts = files("tests/cases/lints", |path| path.ends_with("transcript.txt"));
+    for lint in LINTS {
+        let path = format!("tests/cases/lints/{}_silent/transcript.txt", lint.name);
+        let text = transcripts.iter().find(|(own, _)| *own == path).map(|(_, text)| text.as_str());
+        assert!(is_silent(lint.name, text), "no case {path}, or `{}` is not silent in it", lint.name);
+    }
+}
