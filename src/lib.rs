@@ -11,6 +11,7 @@ mod files;
 pub mod finding;
 pub mod judge;
 pub mod lints;
+pub mod loader;
 pub mod policy;
 mod process;
 pub mod report;

@@ -13,11 +13,12 @@ mod version;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 pub use self::cpu::Cpu;
-pub use self::elf::Depth;
+pub use self::elf::{Depth, Exports, Found};
 pub use self::format::Format;
 pub use self::machine::{Arch, Class, Endian};
 use self::source::Source;
@@ -174,6 +175,10 @@ pub struct Artifact {
     pub version_definitions: Vec<String>,
     /// The dynamic symbols; absent where they were not asked for.
     pub symbols: Option<Symbols>,
+    /// What the loader binds, or why that could not be read; absent where it
+    /// was not asked for.
+    #[serde(skip)]
+    pub bindings: Option<Result<Arc<Bindings>, String>>,
     /// `DT_RELR`: packed relative relocations.
     pub relr: bool,
     /// `DF_1_PIE`.
@@ -267,6 +272,45 @@ pub struct Symbol {
     pub file: Option<String>,
     /// A defined version that is not the default one (`@`, not `@@`).
     pub hidden: bool,
+}
+
+/// The references that the loader binds for a file, and the definitions that
+/// it finds in it.
+#[derive(Debug, Clone)]
+pub struct Bindings {
+    pub imports: Vec<Import>,
+    pub exports: Exports,
+    /// `DF_1_NODEFLIB`: no default folders for its needs.
+    pub no_default_folders: bool,
+}
+
+/// A reference that some relocation makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    pub name: String,
+    /// The version node that it asks for.
+    pub version: Option<String>,
+    /// The library that `DT_VERNEED` names for that version. Another one may
+    /// satisfy it all the same (fact 38).
+    pub file: Option<String>,
+    /// The hidden bit of `vna_other`: an unversioned definition will not do.
+    pub exact: bool,
+    /// A weak reference may stay unbound.
+    pub weak: bool,
+    pub when: When,
+    /// By a copy relocation: the file's own definition does not count.
+    pub copied: bool,
+}
+
+/// When the loader looks a reference up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// Before the program's first instruction.
+    Start,
+    /// When the function is first called.
+    Call,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -39,8 +39,19 @@ pub struct Dynamic {
     pub flags_1: u64,
     bind_now: bool,
     text_relocations: bool,
-    /// Relocation tables: address, size, whether entries have an addend.
-    pub relocations: Vec<(u64, u64, bool)>,
+    pub relocations: Vec<RelocationTable>,
+}
+
+/// Where relocations are.
+#[derive(Debug, Clone, Copy)]
+pub struct RelocationTable {
+    pub address: u64,
+    /// In bytes.
+    pub size: u64,
+    /// Whether its entries have one (`DT_RELA`).
+    pub addend: bool,
+    /// `DT_JMPREL`: bound at the first call, unless all is bound at start.
+    pub plt: bool,
 }
 
 impl Dynamic {
@@ -204,10 +215,12 @@ impl Sizes {
         }
     }
 
-    fn tables(self) -> Vec<(u64, u64, bool)> {
-        [(self.rela, true), (self.rel, false), (self.plt, self.plt_has_addend)]
+    fn tables(self) -> Vec<RelocationTable> {
+        [(self.rela, true, false), (self.rel, false, false), (self.plt, self.plt_has_addend, true)]
             .into_iter()
-            .filter_map(|((address, size), addend)| Some((address?, size?, addend)))
+            .filter_map(|((address, size), addend, plt)| {
+                Some(RelocationTable { address: address?, size: size?, addend, plt })
+            })
             .collect()
     }
 }

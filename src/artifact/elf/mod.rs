@@ -3,17 +3,22 @@
 //! Section headers play no part in the verdict: a program without them runs
 //! all the same (fact 1). They only help to size the symbol table.
 
+mod bindings;
 mod dynamic;
+mod exports;
 mod name_service;
 mod notes;
 mod symbols;
 mod versions;
+
+use std::sync::Arc;
 
 use object::Endianness;
 use object::elf;
 use object::pod::{self, Pod};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
+pub use self::exports::{Exports, Found};
 use super::machine::{libc_of_interpreter, libc_of_needed};
 use super::{Arch, Artifact, Class, Endian, Examined, Format, Libc, ReadError, Role, Source, Stack};
 
@@ -24,6 +29,10 @@ pub enum Depth {
     Needs,
     /// The dynamic symbols too.
     Symbols,
+    /// What the loader binds.
+    Bindings,
+    /// The symbols, and what the loader binds.
+    All,
 }
 
 /// Bytes of program headers that the kernel takes of a program
@@ -249,9 +258,15 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
         let version_needs = self.version_needs(&dynamic, &strings)?;
         let definitions = self.version_definitions(&dynamic, &strings)?;
         let symbols = match depth {
-            Depth::Needs => None,
-            Depth::Symbols => Some(self.symbols(&dynamic, &strings, &version_needs, &definitions)),
+            Depth::Needs | Depth::Bindings => None,
+            Depth::Symbols | Depth::All => {
+                Some(self.symbols(&dynamic, &strings, &version_needs, &definitions))
+            }
         };
+        let bindings = matches!(depth, Depth::Bindings | Depth::All).then(|| {
+            let bindings = self.bindings(&dynamic, &strings, &version_needs, &definitions);
+            bindings.map(Arc::new).map_err(|error| error.to_string())
+        });
         let notes = self.notes()?;
         let arch = self.arch();
         let pie = dynamic.flags_1 & elf::DF_1_PIE.0 != 0;
@@ -302,6 +317,7 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
                 .map(|one| one.name)
                 .collect(),
             symbols,
+            bindings,
             relr: dynamic.relr,
             pie,
             bind_now: dynamic.bind_now(),

@@ -15,7 +15,7 @@ use crate::artifact::{Binding, Symbol, Symbols, VersionNeed};
 /// Symbols read at most. The largest libraries of Debian have some 300,000.
 const MOST_SYMBOLS: u64 = 1 << 21;
 /// `VERSYM_HIDDEN`: a definition that is not the default one.
-const HIDDEN: u16 = 0x8000;
+pub(super) const HIDDEN: u16 = 0x8000;
 
 impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     pub fn symbols(
@@ -39,14 +39,9 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         definitions: &[Definition],
     ) -> Result<Vec<Symbol>, ReadError> {
         let Some(table_at) = dynamic.symbol_table else { return Ok(Vec::new()) };
-        let (count, sure) = self.symbol_count(dynamic, table_at)?;
+        let (count, sure) = self.bounded_symbol_count(dynamic, table_at)?;
         if count == 0 {
             return Ok(Vec::new());
-        }
-        if count > MOST_SYMBOLS {
-            return Err(ReadError::Malformed(format!(
-                "the dynamic symbol table has {count} entries; more than {MOST_SYMBOLS} are not read"
-            )));
         }
         let size = size_of::<H::Sym>() as u64;
         let table = self.at_address(table_at, count.saturating_mul(size), "the dynamic symbol table")?;
@@ -120,6 +115,21 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         Ok(symbols)
     }
 
+    /// As `symbol_count`, within the limit.
+    pub(super) fn bounded_symbol_count(
+        &self,
+        dynamic: &Dynamic,
+        table_at: u64,
+    ) -> Result<(u64, u64), ReadError> {
+        let (count, sure) = self.symbol_count(dynamic, table_at)?;
+        if count > MOST_SYMBOLS {
+            return Err(ReadError::Malformed(format!(
+                "the dynamic symbol table has {count} entries; more than {MOST_SYMBOLS} are not read"
+            )));
+        }
+        Ok((count, sure))
+    }
+
     /// How many entries the symbol table has, and how many of these are sure:
     /// nothing in `PT_DYNAMIC` says it outright, and bfd writes an empty
     /// `DT_GNU_HASH` for a program that exports nothing.
@@ -159,7 +169,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         Ok((likely.unwrap_or(0).clamp(sure, most), sure))
     }
 
-    fn number(&self, bytes: &[u8]) -> u64 {
+    pub(super) fn number(&self, bytes: &[u8]) -> u64 {
         let fold = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
         if self.header.is_big_endian() {
             bytes.iter().fold(0, fold)
@@ -216,11 +226,11 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     fn count_by_relocations(&self, dynamic: &Dynamic) -> Result<u64, ReadError> {
         let mut count = 0;
         // Only MIPS 64 packs `r_info` otherwise; it has `DT_HASH`.
-        for (address, bytes, addend) in &dynamic.relocations {
-            let size = if *addend { size_of::<H::Rela>() } else { size_of::<H::Rel>() };
-            let table = self.at_address(*address, *bytes, "a relocation table")?;
+        for relocations in &dynamic.relocations {
+            let size = if relocations.addend { size_of::<H::Rela>() } else { size_of::<H::Rel>() };
+            let table = self.at_address(relocations.address, relocations.size, "a relocation table")?;
             for entry in table.chunks_exact(size) {
-                let symbol = if *addend {
+                let symbol = if relocations.addend {
                     record::<H::Rela>(entry).r_sym(self.endian, false)
                 } else {
                     record::<H::Rel>(entry).r_sym(self.endian)

@@ -1,0 +1,353 @@
+//! The tables by which the loader finds definitions: `DT_GNU_HASH` (else
+//! `DT_HASH`), the dynamic symbols, their names and their versions, kept as the
+//! file has them and asked as glibc asks (`elf/dl-lookup.c`).
+
+use std::collections::HashMap;
+
+use object::Endianness;
+use object::read::elf::FileHeader;
+
+use super::dynamic::{Dynamic, Strings};
+use super::symbols::HIDDEN;
+use super::versions::Definition;
+use super::{Elf, ReadError};
+use crate::artifact::VersionNeed;
+
+/// Entries of one hash chain that are walked. Real chains have a handful.
+const LONGEST_CHAIN: usize = 1 << 16;
+
+const STB_GLOBAL: u8 = 1;
+const STB_WEAK: u8 = 2;
+const STB_GNU_UNIQUE: u8 = 10;
+const STT_TLS: u8 = 6;
+const SHN_ABS: u16 = 0xfff1;
+
+/// One entry of the dynamic symbol table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub name: u32,
+    info: u8,
+    other: u8,
+    section: u16,
+    value: u64,
+}
+
+impl Entry {
+    pub(super) fn is_weak(self) -> bool {
+        self.info >> 4 == STB_WEAK
+    }
+
+    pub(super) fn is_undefined(self) -> bool {
+        self.section == 0
+    }
+
+    /// Whether a reference by this entry is looked up in other files at all:
+    /// local symbols and those of hidden or internal visibility are not
+    /// (`elf/dl-reloc.c`, `RESOLVE_MAP`).
+    pub(super) fn is_looked_up(self) -> bool {
+        self.info >> 4 != 0 && !matches!(self.other & 3, 1 | 2)
+    }
+
+    /// Whether it answers a look-up (`elf/dl-lookup.c`, `check_match` and
+    /// `do_lookup_x`).
+    fn is_definition(self) -> bool {
+        let kind = self.info & 15;
+        matches!(self.info >> 4, STB_GLOBAL | STB_WEAK | STB_GNU_UNIQUE)
+            && !matches!(self.other & 3, 1 | 2)
+            && self.section != 0
+            && matches!(kind, 0 | 1 | 2 | 5 | STT_TLS | 10)
+            && (self.value != 0 || self.section == SHN_ABS || kind == STT_TLS)
+    }
+}
+
+/// The dynamic symbols with what belongs to them, as bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    elf64: bool,
+    big: bool,
+    symbols: Vec<u8>,
+    names: Vec<u8>,
+    /// `DT_VERSYM`; `None`: the file has no version table.
+    versions: Option<Vec<u8>>,
+}
+
+impl Table {
+    fn size(&self) -> usize {
+        if self.elf64 { 24 } else { 16 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.symbols.len() / self.size()
+    }
+
+    fn number(&self, bytes: &[u8]) -> u64 {
+        let fold = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        match self.big {
+            true => bytes.iter().fold(0, fold),
+            false => bytes.iter().rev().fold(0, fold),
+        }
+    }
+
+    pub(super) fn entry(&self, index: usize) -> Option<Entry> {
+        let size = self.size();
+        let bytes = self.symbols.get(index.checked_mul(size)?..)?.get(..size)?;
+        let name = self.number(&bytes[..4]) as u32;
+        Some(match self.elf64 {
+            true => Entry {
+                name,
+                info: bytes[4],
+                other: bytes[5],
+                section: self.number(&bytes[6..8]) as u16,
+                value: self.number(&bytes[8..16]),
+            },
+            false => Entry {
+                name,
+                info: bytes[12],
+                other: bytes[13],
+                section: self.number(&bytes[14..16]) as u16,
+                value: self.number(&bytes[4..8]),
+            },
+        })
+    }
+
+    /// A name without its NUL; `None`: it has no end within the table.
+    pub(super) fn name(&self, at: u32) -> Option<&[u8]> {
+        let tail = self.names.get(at as usize..)?;
+        let end = tail.iter().position(|byte| *byte == 0)?;
+        Some(&tail[..end])
+    }
+
+    /// The raw `DT_VERSYM` entry, hidden bit included; 1 (global) without one.
+    pub(super) fn version(&self, index: usize) -> u16 {
+        let pair = self.versions.as_deref().and_then(|all| all.get(index * 2..index * 2 + 2));
+        pair.map_or(1, |pair| self.number(pair) as u16)
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Hash {
+    /// `DT_GNU_HASH`: words of the Bloom filter, buckets and chains.
+    Gnu { first: u32, shift: u32, bloom: Vec<u64>, buckets: Vec<u32>, chains: Vec<u32> },
+    /// By `DT_HASH`: the entries of each name's hash.
+    Listed(HashMap<u32, Vec<u32>>),
+}
+
+/// What a file offers to others, as the loader finds it.
+#[derive(Debug, Clone)]
+pub struct Exports {
+    pub(super) table: Table,
+    hash: Hash,
+    /// Names of version indices, of definitions and of needs (a copied symbol
+    /// carries the version that it was copied by, fact 2).
+    versions: HashMap<u16, String>,
+    /// Whether there is a `DT_VERDEF`.
+    defines_versions: bool,
+    nodes: Vec<String>,
+}
+
+/// One definition that a look-up meets.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'e> {
+    /// `DT_VERSYM` without the hidden bit; `None` where there is no such table.
+    pub index: Option<u16>,
+    /// Not the default version (`@`, not `@@`).
+    pub hidden: bool,
+    /// `None`: not bound to a version.
+    pub version: Option<&'e str>,
+}
+
+impl Exports {
+    /// The version nodes that are defined, without the base.
+    pub fn nodes(&self) -> &[String] {
+        &self.nodes
+    }
+
+    /// `DT_VERDEF` is there.
+    pub fn defines_versions(&self) -> bool {
+        self.defines_versions
+    }
+
+    /// `DT_VERSYM` is there.
+    pub fn has_version_table(&self) -> bool {
+        self.table.versions.is_some()
+    }
+
+    pub(super) fn version_of(&self, index: usize) -> Option<(&str, u16)> {
+        let raw = self.table.version(index);
+        Some((self.versions.get(&(raw & !HIDDEN))?.as_str(), raw))
+    }
+
+    /// The definitions of a name, in the order in which the loader meets them.
+    pub fn find<'e>(&'e self, name: &'e str) -> impl Iterator<Item = Found<'e>> {
+        self.candidates(name.as_bytes()).into_iter().filter_map(|index| {
+            let entry = self.table.entry(index as usize)?;
+            let same = entry.is_definition() && self.table.name(entry.name)? == name.as_bytes();
+            same.then(|| {
+                let raw = self.table.version(index as usize);
+                Found {
+                    index: self.has_version_table().then_some(raw & !HIDDEN),
+                    hidden: raw & HIDDEN != 0,
+                    version: self.versions.get(&(raw & !HIDDEN)).map(String::as_str),
+                }
+            })
+        })
+    }
+
+    /// All names that are defined, each as often as it is.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        (1..self.table.len()).filter_map(|index| {
+            let entry = self.table.entry(index)?;
+            entry.is_definition().then(|| self.table.name(entry.name)).flatten()
+        })
+    }
+
+    /// Every definition with its name, whether the hash table leads to it or not.
+    pub fn all(&self) -> impl Iterator<Item = (&[u8], Found<'_>)> {
+        (1..self.table.len()).filter_map(|index| {
+            let entry = self.table.entry(index)?;
+            let name = entry.is_definition().then(|| self.table.name(entry.name)).flatten()?;
+            let raw = self.table.version(index);
+            let version = self.versions.get(&(raw & !HIDDEN)).map(String::as_str);
+            let index = self.has_version_table().then_some(raw & !HIDDEN);
+            Some((name, Found { index, hidden: raw & HIDDEN != 0, version }))
+        })
+    }
+
+    fn candidates(&self, name: &[u8]) -> Vec<u32> {
+        match &self.hash {
+            Hash::Listed(listed) => listed.get(&sysv_hash(name)).cloned().unwrap_or_default(),
+            Hash::Gnu { first, shift, bloom, buckets, chains } => {
+                let hash = gnu_hash(name);
+                let bits = if self.table.elf64 { 64 } else { 32 };
+                let word = match bloom.len() {
+                    0 => return Vec::new(),
+                    len => bloom[(hash / bits) as usize & (len - 1)],
+                };
+                let second = hash.checked_shr(*shift).unwrap_or(0);
+                if buckets.is_empty() || word >> (hash % bits) & word >> (second % bits) & 1 == 0 {
+                    return Vec::new();
+                }
+                let start = buckets[hash as usize % buckets.len()];
+                let mut found = Vec::new();
+                let Some(into) = start.checked_sub(*first).filter(|_| start != 0) else { return found };
+                for at in (into as usize..chains.len()).take(LONGEST_CHAIN) {
+                    if (chains[at] ^ hash) >> 1 == 0 {
+                        found.push(at as u32 + first);
+                    }
+                    if chains[at] & 1 == 1 {
+                        break;
+                    }
+                }
+                found
+            }
+        }
+    }
+}
+
+fn gnu_hash(name: &[u8]) -> u32 {
+    name.iter().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add(u32::from(*byte)))
+}
+
+/// gABI, chapter 5, "Hash Table".
+fn sysv_hash(name: &[u8]) -> u32 {
+    name.iter().fold(0, |hash: u32, byte| {
+        let hash = (hash << 4).wrapping_add(u32::from(*byte));
+        let high = hash & 0xf000_0000;
+        (hash ^ (high >> 24)) & !high
+    })
+}
+
+impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
+    pub(super) fn exports(
+        &self,
+        dynamic: &Dynamic,
+        strings: &Strings<'_, '_, H>,
+        needs: &[VersionNeed],
+        definitions: &[Definition],
+    ) -> Result<Exports, ReadError> {
+        let mut table = Table {
+            elf64: self.header.is_type_64(),
+            big: self.header.is_big_endian(),
+            symbols: Vec::new(),
+            names: Vec::new(),
+            versions: dynamic.versym.map(|_| Vec::new()),
+        };
+        if let Some(at) = dynamic.symbol_table {
+            let (count, _) = self.bounded_symbol_count(dynamic, at)?;
+            if count > 0 {
+                table.symbols = self.at_address(
+                    at,
+                    count.saturating_mul(table.size() as u64),
+                    "the dynamic symbol table",
+                )?;
+                table.names = self.source.read(strings.offset, strings.size, "the dynamic string table")?;
+                if let Some(at) = dynamic.versym {
+                    table.versions = Some(self.at_address(at, count.saturating_mul(2), "DT_VERSYM")?);
+                }
+            }
+        }
+        let hash = match (dynamic.gnu_hash, dynamic.hash) {
+            (Some(address), _) => self.gnu_hash(address, table.len())?,
+            (None, Some(_)) => {
+                let mut listed: HashMap<u32, Vec<u32>> = HashMap::new();
+                for index in 1..table.len() {
+                    let entry = table.entry(index).filter(|entry| entry.is_definition());
+                    if let Some(name) = entry.and_then(|entry| table.name(entry.name)) {
+                        listed.entry(sysv_hash(name)).or_default().push(index as u32);
+                    }
+                }
+                Hash::Listed(listed)
+            }
+            (None, None) => Hash::Listed(HashMap::new()),
+        };
+        let named = definitions.iter().filter(|one| !one.base).map(|one| (one.index, one.name.clone()));
+        let needed = needs.iter().map(|need| (need.index, need.version.clone()));
+        Ok(Exports {
+            table,
+            hash,
+            versions: needed.chain(named).collect(),
+            defines_versions: dynamic.verdef.is_some(),
+            nodes: definitions.iter().filter(|one| !one.base).map(|one| one.name.clone()).collect(),
+        })
+    }
+
+    /// <https://sourceware.org/pipermail/binutils/2006-October/049436.html>: a
+    /// header of four words, the Bloom filter, the buckets, the chains.
+    fn gnu_hash(&self, address: u64, symbols: usize) -> Result<Hash, ReadError> {
+        const WHAT: &str = "DT_GNU_HASH";
+        let header = self.at_address(address, 16, WHAT)?;
+        let word = |at: usize| self.number(&header[at * 4..at * 4 + 4]);
+        let (buckets, first, bloom, shift) = (word(0), word(1), word(2), word(3));
+        if bloom > 0 && !bloom.is_power_of_two() {
+            return Err(ReadError::Malformed(format!(
+                "{WHAT} has a Bloom filter of {bloom} words; the loader takes powers of two"
+            )));
+        }
+        let width: u64 = if self.header.is_type_64() { 8 } else { 4 };
+        let bloom_at = address.saturating_add(16);
+        let buckets_at = bloom_at.saturating_add(bloom * width);
+        let chains_at = buckets_at.saturating_add(buckets * 4);
+        let chained = (symbols as u64).saturating_sub(first);
+        let words = |address: u64, count: u64, width: u64| -> Result<Vec<u64>, ReadError> {
+            if count == 0 {
+                return Ok(Vec::new());
+            }
+            let bytes = self.at_address(address, count.saturating_mul(width), WHAT)?;
+            Ok(bytes.chunks_exact(width as usize).map(|word| self.number(word)).collect())
+        };
+        let short = |words: Vec<u64>| words.into_iter().map(|word| word as u32).collect();
+        // A file that exports nothing has no chains, and nothing behind them.
+        let buckets: Vec<u32> = short(words(buckets_at, buckets, 4)?);
+        let any = buckets.iter().any(|bucket| *bucket != 0);
+        // Symbols that no chain leads to may follow; the table then ends sooner.
+        let room = self.place(chains_at).map_or(0, |(_, left)| left / 4);
+        let chains = if any { words(chains_at, chained.min(room), 4)? } else { Vec::new() };
+        Ok(Hash::Gnu {
+            first: first as u32,
+            shift: shift as u32,
+            bloom: words(bloom_at, bloom, width)?,
+            buckets,
+            chains: short(chains),
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! Versions and symbols: `elf/dl-version.c` and `elf/dl-lookup.c`.
+
+use std::collections::HashMap;
+
+use super::{
+    Answer, Because, Bind, Family, Loaded, Problem, Provider, Reference, Undecided, Verdict, Versions,
+    Warning,
+};
+use crate::artifact::{Import, When};
+
+/// The first glibc whose loader knows `DT_RELR` (NEWS of 2.36).
+const KNOWS_RELR: [u32; 2] = [2, 36];
+
+/// Each version need against the definitions of the file that it names.
+pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
+    let Family::Glibc { release } = provider.family() else { return };
+    let lacking = verdict.lacking();
+    let (mut problems, mut undecided, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    for one in &verdict.loaded {
+        let needed_by = || one.path.clone();
+        for need in &one.object.version_needs {
+            let (file, version) = (need.file.clone(), need.version.clone());
+            let found = verdict.loaded.iter().find(|other| other.names.contains(&need.file));
+            match found.map(|found| (found, &found.object.versions)) {
+                None if lacking.contains(&need.file) => {}
+                None => problems.push(Problem::VersionOfNothing { file, version, needed_by: needed_by() }),
+                Some((_, Versions::Nodes(nodes))) if nodes.contains(&need.version) => {}
+                Some((_, Versions::Nodes(_))) if need.weak => {
+                    warnings.push(Warning::WeakVersion { file, version, needed_by: needed_by() });
+                }
+                Some((found, Versions::Nodes(_))) => problems.push(Problem::Version {
+                    file,
+                    path: found.path.clone(),
+                    version,
+                    needed_by: needed_by(),
+                }),
+                Some((found, Versions::Undefined)) => {
+                    let new = Warning::NoVersionInformation {
+                        file,
+                        path: found.path.clone(),
+                        needed_by: needed_by(),
+                    };
+                    if !warnings.contains(&new) {
+                        warnings.push(new);
+                    }
+                }
+                Some((_, Versions::Unknown)) => undecided.push(Undecided::Version {
+                    file,
+                    version,
+                    needed_by: needed_by(),
+                    why: "the versions that this library defines are not known".to_owned(),
+                }),
+            }
+        }
+        let marked = || one.object.version_needs.iter().any(|need| need.version == "GLIBC_ABI_DT_RELR");
+        if one.object.relr
+            && release.as_ref().is_some_and(|release| *release < KNOWS_RELR[..].into())
+            && !marked()
+        {
+            problems.push(Problem::PackedRelocations { file: needed_by() });
+        }
+    }
+    verdict.problems.extend(problems);
+    verdict.undecided.extend(undecided);
+    verdict.warnings.extend(warnings);
+}
+
+/// Every strong reference against the definitions of all that is loaded.
+pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdict) {
+    let musl = provider.family() == Family::Musl;
+    let lacking = verdict.lacking();
+    let (mut problems, mut undecided) = (Vec::new(), Vec::new());
+    let whose = match bind {
+        Bind::Subject => &verdict.loaded[..1.min(verdict.loaded.len())],
+        Bind::Everything => &verdict.loaded[..],
+    };
+    let mut known: HashMap<Reference<'_>, Search> = HashMap::new();
+    for (at, one) in whose.iter().enumerate() {
+        let imports = match one.object.imports() {
+            Ok(imports) => imports,
+            Err(why) => {
+                undecided.push(Undecided::References { file: one.path.clone(), why: why.to_owned() });
+                continue;
+            }
+        };
+        for import in imports.iter().filter(|import| !import.weak) {
+            let reference =
+                Reference { name: &import.name, version: import.version.as_deref(), exact: import.exact };
+            let search = match import.copied {
+                // The main program's own copy does not count.
+                true => &search(&verdict.loaded, reference, musl, Some(at)),
+                false => {
+                    known.entry(reference).or_insert_with(|| search(&verdict.loaded, reference, musl, None))
+                }
+            };
+            match &search.perhaps_in {
+                _ if search.found.is_some() => {
+                    let found = &verdict.loaded[search.found.unwrap_or_default()];
+                    if !musl
+                        && let Some(problem) = no_version_table(found, import, &one.path)
+                        && !problems.contains(&problem)
+                    {
+                        problems.push(problem);
+                    }
+                }
+                perhaps if !perhaps.is_empty() => undecided.push(Undecided::Symbol {
+                    name: import.name.clone(),
+                    version: import.version.clone(),
+                    file: import.file.clone(),
+                    needed_by: one.path.clone(),
+                    when: import.when,
+                    perhaps_in: perhaps.clone(),
+                }),
+                _ => {
+                    let because = because(import, one, &lacking, verdict);
+                    let unsure = because == Some(Because::Library) && !provider.is_whole();
+                    let when = if musl { When::Start } else { import.when };
+                    if unsure {
+                        undecided.push(Undecided::Symbol {
+                            name: import.name.clone(),
+                            version: import.version.clone(),
+                            file: import.file.clone(),
+                            needed_by: one.path.clone(),
+                            when,
+                            perhaps_in: lacking.clone(),
+                        });
+                    } else {
+                        problems.push(Problem::Symbol {
+                            name: import.name.clone(),
+                            version: import.version.clone(),
+                            file: import.file.clone(),
+                            needed_by: one.path.clone(),
+                            when,
+                            because,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    verdict.problems.extend(problems);
+    verdict.undecided.extend(undecided);
+}
+
+#[derive(Default)]
+struct Search {
+    found: Option<usize>,
+    perhaps_in: Vec<String>,
+}
+
+fn search(loaded: &[Loaded], reference: Reference<'_>, musl: bool, skip: Option<usize>) -> Search {
+    let mut result = Search::default();
+    for (at, one) in loaded.iter().enumerate().filter(|(at, _)| Some(*at) != skip) {
+        let answer = match musl {
+            true => one.object.offers.offers_any(reference.name),
+            false => one.object.offers.offers(reference),
+        };
+        match answer {
+            Answer::Yes => {
+                result.found = Some(at);
+                break;
+            }
+            Answer::No => {}
+            Answer::Unknown => result.perhaps_in.push(one.path.clone()),
+        }
+    }
+    result
+}
+
+/// Fact 37: found, but in the library whose version is asked for, and that one
+/// has no version table at all (`elf/dl-lookup.c`, `check_match`, the assertion).
+fn no_version_table(found: &Loaded, import: &Import, needed_by: &str) -> Option<Problem> {
+    import.version.as_ref()?;
+    let file = import.file.as_ref().filter(|file| found.names.contains(file))?;
+    (found.object.offers.has_version_table() == Some(false)).then(|| Problem::NoVersionTable {
+        file: file.clone(),
+        path: found.path.clone(),
+        needed_by: needed_by.to_owned(),
+        symbol: import.name.clone(),
+    })
+}
+
+fn because(import: &Import, one: &Loaded, lacking: &[String], verdict: &Verdict) -> Option<Because> {
+    let node_missing = verdict.problems.iter().any(|problem| match problem {
+        Problem::Version { file, version, needed_by, .. } => {
+            *needed_by == one.path
+                && import.file.as_ref() == Some(file)
+                && import.version.as_ref() == Some(version)
+        }
+        _ => false,
+    });
+    if node_missing {
+        return Some(Because::Version);
+    }
+    // A symbol whose version names a library that is there would be in that one.
+    let elsewhere = import.file.as_ref().is_none_or(|file| lacking.contains(file));
+    (elsewhere && !lacking.is_empty()).then_some(Because::Library)
+}

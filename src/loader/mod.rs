@@ -1,0 +1,111 @@
+//! What the dynamic loader would say of a file, without running it: the one
+//! place that knows glibc's rules (`elf/rtld.c`, `elf/dl-load.c`,
+//! `elf/dl-version.c`, `elf/dl-lookup.c`) and musl's (`ldso/dynlink.c`).
+//!
+//! Whoever asks whether a library, a version or a symbol will be found asks
+//! here, whatever provides the libraries: a root folder, a compiler's sysroot,
+//! or the description of a platform.
+
+mod bind;
+mod object;
+mod root;
+mod root_files;
+mod search;
+mod verdict;
+
+use std::sync::Arc;
+
+pub use self::object::{Answer, Imports, Object, Offers, Reference, Versions};
+pub use self::root::Root;
+pub use self::verdict::{Because, Loaded, Problem, Undecided, Verdict, Warning};
+use crate::artifact::{Artifact, Release};
+
+/// Whose rules the loader follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Family {
+    Glibc {
+        /// Some of what it does depends on its release; `None`: not known.
+        release: Option<Release>,
+    },
+    Musl,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone)]
+pub enum Probe {
+    Absent,
+    Found(Arc<Object>),
+    /// An ELF file for another machine: glibc passes over it (fact 41).
+    OtherMachine,
+    /// Something that ends the search with an error (fact 41), in words.
+    NotLoadable(String),
+    /// Whether something is there, or what, is not known, in words.
+    Unknown(String),
+}
+
+/// Where the loader finds files.
+pub trait Provider: Sync {
+    fn family(&self) -> Family;
+
+    /// Folders searched last, in order, absolute (fact 42).
+    fn default_folders(&self) -> &[String];
+
+    /// Where `/etc/ld.so.cache` says that a name is.
+    fn cached(&self, _name: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What `$LIB` and `$PLATFORM` stand for; `None`: not known.
+    fn token(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// What is at an absolute path of the system.
+    fn probe(&self, path: &str) -> Probe;
+
+    /// A file that comes with the one judged, and that the system will have
+    /// where no path of the file tells: other artifacts of the same release.
+    fn beside(&self, _name: &str) -> Option<(String, Arc<Object>)> {
+        None
+    }
+
+    /// Whether the system has nothing but what is here. A compiler's sysroot
+    /// is no such thing: what it lacks is undecided.
+    fn is_whole(&self) -> bool;
+}
+
+/// The file that is loaded, as a program or by a program that is not known.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Where it is on the system, for `$ORIGIN`.
+    pub path: String,
+    pub interpreter: Option<String>,
+    pub object: Arc<Object>,
+}
+
+impl Subject {
+    /// `None`: the artifact was not read as deep as that.
+    pub fn new(path: impl Into<String>, facts: &Artifact) -> Option<Self> {
+        let object = Arc::new(Object::of(facts)?);
+        Some(Self { path: path.into(), interpreter: facts.interpreter.clone(), object })
+    }
+}
+
+/// Whose references are bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bind {
+    /// Those of the file alone: its libraries are somebody else's to judge.
+    Subject,
+    /// Those of its libraries too, as the loader does.
+    Everything,
+}
+
+/// Loads a file and all that it needs, binds every reference, and tells all
+/// that is wrong, not the first thing only.
+pub fn load(subject: &Subject, provider: &dyn Provider, bind: Bind) -> Verdict {
+    let mut verdict = Verdict::default();
+    search::load_all(subject, provider, &mut verdict);
+    bind::check_versions(provider, &mut verdict);
+    bind::bind_all(provider, bind, &mut verdict);
+    verdict
+}

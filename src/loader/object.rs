@@ -1,0 +1,175 @@
+//! What the loader needs to know of one file.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::artifact::{Arch, Artifact, Bindings, Import, VersionNeed};
+
+/// A reference to a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reference<'r> {
+    pub name: &'r str,
+    /// The version node asked for.
+    pub version: Option<&'r str>,
+    /// A definition without a version will not do (the hidden bit of `vna_other`).
+    pub exact: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    Yes,
+    No,
+    Unknown,
+}
+
+/// The definitions of one file.
+pub trait Offers: fmt::Debug + Send + Sync {
+    /// Whether glibc takes a definition of this file for the reference
+    /// (`elf/dl-lookup.c`, `check_match`):
+    ///
+    /// - with a version: a definition of that version, hidden or not, or one
+    ///   without a version that is not hidden;
+    /// - without: a definition with a version index of 2 at most (the base or
+    ///   the first version), hidden or not, or else the only one that is not
+    ///   hidden (fact 38);
+    /// - a file without a version table: any definition of the name (fact 37).
+    fn offers(&self, reference: Reference<'_>) -> Answer;
+
+    /// Whether musl takes one: any that is not hidden, whatever its version.
+    fn offers_any(&self, name: &str) -> Answer;
+
+    /// `DT_VERSYM` is there; `None`: not known.
+    fn has_version_table(&self) -> Option<bool>;
+}
+
+impl Offers for Bindings {
+    fn offers(&self, reference: Reference<'_>) -> Answer {
+        let mut found = self.exports.find(reference.name);
+        let yes = match reference.version {
+            _ if !self.exports.has_version_table() => found.next().is_some(),
+            Some(version) => found.any(|one| match one.version {
+                Some(own) => own == version,
+                None => !one.hidden && !reference.exact,
+            }),
+            None => {
+                let mut defaults = 0;
+                let mut first = false;
+                for one in found {
+                    first |= one.index.unwrap_or(0) <= 2;
+                    defaults += usize::from(!one.hidden);
+                }
+                first || defaults == 1
+            }
+        };
+        if yes { Answer::Yes } else { Answer::No }
+    }
+
+    fn offers_any(&self, name: &str) -> Answer {
+        match self.exports.find(name).any(|one| !one.hidden) {
+            true => Answer::Yes,
+            false => Answer::No,
+        }
+    }
+
+    fn has_version_table(&self) -> Option<bool> {
+        Some(self.exports.has_version_table())
+    }
+}
+
+/// A file whose symbols could not be read.
+#[derive(Debug)]
+struct Unread;
+
+impl Offers for Unread {
+    fn offers(&self, _: Reference<'_>) -> Answer {
+        Answer::Unknown
+    }
+
+    fn offers_any(&self, _: &str) -> Answer {
+        Answer::Unknown
+    }
+
+    fn has_version_table(&self) -> Option<bool> {
+        None
+    }
+}
+
+/// The version nodes that a file defines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Versions {
+    /// There is no `DT_VERDEF`: whatever version is asked for, the loader only
+    /// warns (fact 37).
+    Undefined,
+    Nodes(Vec<String>),
+    Unknown,
+}
+
+/// The references that a file makes.
+#[derive(Debug, Clone)]
+pub enum Imports {
+    Of(Arc<Bindings>),
+    /// Given one by one. Of a library of a platform: only those that nothing
+    /// among the libraries that it needs there satisfies.
+    Listed(Vec<Import>),
+    /// Why they are not known.
+    Unknown(String),
+}
+
+/// A file to load: what the loader reads of it.
+#[derive(Debug, Clone)]
+pub struct Object {
+    pub arch: Arch,
+    pub soname: Option<String>,
+    pub needed: Vec<String>,
+    pub rpath: Vec<String>,
+    pub runpath: Vec<String>,
+    /// `DF_1_NODEFLIB`.
+    pub no_default_folders: bool,
+    pub version_needs: Vec<VersionNeed>,
+    /// `DT_RELR`.
+    pub relr: bool,
+    pub versions: Versions,
+    pub imports: Imports,
+    pub offers: Arc<dyn Offers>,
+}
+
+impl Object {
+    /// `None`: the artifact was not read as deep as that (`Depth::Bindings`).
+    pub fn of(facts: &Artifact) -> Option<Self> {
+        let (imports, offers, versions, no_default_folders): (_, Arc<dyn Offers>, _, _) =
+            match facts.bindings.as_ref()? {
+                Ok(bindings) => (
+                    Imports::Of(Arc::clone(bindings)),
+                    Arc::clone(bindings) as Arc<dyn Offers>,
+                    match bindings.exports.defines_versions() {
+                        true => Versions::Nodes(bindings.exports.nodes().to_vec()),
+                        false => Versions::Undefined,
+                    },
+                    bindings.no_default_folders,
+                ),
+                Err(why) => (Imports::Unknown(why.clone()), Arc::new(Unread), Versions::Unknown, false),
+            };
+        Some(Self {
+            arch: facts.arch,
+            soname: facts.soname.clone(),
+            needed: facts.needed.clone(),
+            rpath: facts.rpath.clone(),
+            runpath: facts.runpath.clone(),
+            no_default_folders,
+            version_needs: facts.version_needs.clone(),
+            relr: facts.relr,
+            versions,
+            imports,
+            offers,
+        })
+    }
+
+    /// The references; `Err`: why they are not known.
+    pub fn imports(&self) -> Result<&[Import], &str> {
+        match &self.imports {
+            Imports::Of(bindings) => Ok(&bindings.imports),
+            Imports::Listed(imports) => Ok(imports),
+            Imports::Unknown(why) => Err(why),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Finding needed libraries: `elf/dl-load.c`, `_dl_map_object`; for musl
+//! `ldso/dynlink.c`, `load_library`.
+
+use std::sync::Arc;
+
+use super::{Family, Loaded, Object, Probe, Problem, Provider, Subject, Undecided, Verdict};
+
+/// Files loaded at most. The largest desktop programs load some 400.
+const MOST_LOADED: usize = 4096;
+/// Folders of run paths searched at most for one library.
+const MOST_FOLDERS: usize = 8192;
+
+/// Names that musl takes as its own (`ldso/dynlink.c`, `load_library`).
+const MUSL_OWN: &[&str] = &["c", "pthread", "rt", "m", "dl", "util", "xnet"];
+
+enum Outcome {
+    Found(String, Arc<Object>),
+    /// Something is there that stops the loader: path and what.
+    Stopped(String, String),
+    Absent,
+    Unknown(String),
+}
+
+pub(super) fn load_all(subject: &Subject, provider: &dyn Provider, verdict: &mut Verdict) {
+    let own_names = subject.object.soname.iter().cloned().collect();
+    verdict.loaded.push(Loaded {
+        path: subject.path.clone(),
+        names: own_names,
+        object: Arc::clone(&subject.object),
+        needed_by: None,
+    });
+    let interpreter =
+        subject.interpreter.as_deref().and_then(|path| open_interpreter(path, subject, provider, verdict));
+    let mut at = 0;
+    while at < verdict.loaded.len() {
+        let needed = verdict.loaded[at].object.needed.clone();
+        for name in needed {
+            take(&name, at, interpreter.as_ref(), provider, verdict);
+        }
+        at += 1;
+    }
+}
+
+fn open_interpreter(
+    path: &str,
+    subject: &Subject,
+    provider: &dyn Provider,
+    verdict: &mut Verdict,
+) -> Option<Loaded> {
+    let why = match provider.probe(path) {
+        Probe::Found(object) if object.arch.same_as(subject.object.arch) => {
+            let base = path.rsplit('/').next().unwrap_or(path);
+            let mut names = vec![path.to_owned(), base.to_owned()];
+            names.extend(object.soname.iter().filter(|name| *name != base).cloned());
+            return Some(Loaded { path: path.to_owned(), names, object, needed_by: None });
+        }
+        Probe::Found(_) | Probe::OtherMachine => Some("it is for another machine".to_owned()),
+        Probe::NotLoadable(why) => Some(why),
+        Probe::Unknown(why) => {
+            verdict.undecided.push(Undecided::Interpreter { path: path.to_owned(), why });
+            return None;
+        }
+        Probe::Absent if !provider.is_whole() => {
+            let why = "it is not among the libraries at hand".to_owned();
+            verdict.undecided.push(Undecided::Interpreter { path: path.to_owned(), why });
+            return None;
+        }
+        Probe::Absent => None,
+    };
+    verdict.problems.push(Problem::Interpreter { path: path.to_owned(), why });
+    None
+}
+
+/// Loads what one `DT_NEEDED` names, unless it is loaded already.
+fn take(
+    name: &str,
+    needed_by: usize,
+    interpreter: Option<&Loaded>,
+    provider: &dyn Provider,
+    verdict: &mut Verdict,
+) {
+    if let Some(known) = verdict.loaded.iter_mut().find(|one| answers_to(one, name)) {
+        if !known.names.iter().any(|own| own == name) {
+            known.names.push(name.to_owned());
+        }
+        return;
+    }
+    if let Some(loader) = interpreter
+        && (answers_to(loader, name) || (provider.family() == Family::Musl && is_musl_own(name)))
+    {
+        let mut loader = loader.clone();
+        loader.needed_by = Some(needed_by);
+        loader.names.push(name.to_owned());
+        verdict.loaded.push(loader);
+        return;
+    }
+    if verdict.lacking().iter().any(|lacking| lacking == name) {
+        return;
+    }
+    let asker = verdict.loaded[needed_by].path.clone();
+    if verdict.loaded.len() >= MOST_LOADED {
+        let why = format!("more than {MOST_LOADED} files are not loaded");
+        verdict.undecided.push(Undecided::Library { name: name.to_owned(), needed_by: asker, why });
+        return;
+    }
+    match find(name, needed_by, provider, &verdict.loaded) {
+        Outcome::Found(path, object) => {
+            // The same file under another name is loaded once.
+            if let Some(known) = verdict.loaded.iter_mut().find(|one| one.path == path) {
+                known.names.push(name.to_owned());
+                return;
+            }
+            let names = vec![name.to_owned()];
+            verdict.loaded.push(Loaded { path, names, object, needed_by: Some(needed_by) });
+        }
+        Outcome::Stopped(path, why) => verdict.problems.push(Problem::Library {
+            name: name.to_owned(),
+            needed_by: asker,
+            found: Some((path, why)),
+        }),
+        Outcome::Unknown(why) => {
+            verdict.undecided.push(Undecided::Library { name: name.to_owned(), needed_by: asker, why });
+        }
+        Outcome::Absent if !provider.is_whole() => {
+            let why = "it is not among the libraries at hand".to_owned();
+            verdict.undecided.push(Undecided::Library { name: name.to_owned(), needed_by: asker, why });
+        }
+        Outcome::Absent => {
+            verdict.problems.push(Problem::Library { name: name.to_owned(), needed_by: asker, found: None });
+        }
+    }
+}
+
+/// A loaded file answers to the names it was asked by, and to its `DT_SONAME`.
+fn answers_to(loaded: &Loaded, name: &str) -> bool {
+    loaded.names.iter().any(|own| own == name) || loaded.object.soname.as_deref() == Some(name)
+}
+
+fn is_musl_own(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("lib") else { return false };
+    MUSL_OWN.iter().any(|own| rest.strip_prefix(own).is_some_and(|rest| rest.starts_with('.')))
+}
+
+fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]) -> Outcome {
+    let asker = &loaded[needed_by];
+    let mut unknown = None;
+    let mut paths: Vec<String> = Vec::new();
+    if name.contains('/') {
+        // A needed name with a slash is a path (fact 41).
+        match expand(name, asker, provider) {
+            Some(path) if path.starts_with('/') => paths.push(path),
+            Some(_) => {
+                unknown = Some("its path is relative to the folder the program is started in".to_owned());
+            }
+            None => unknown = Some(format!("what `{name}` expands to is not known")),
+        }
+    } else {
+        let mut in_folders = |folders: &[String], asker: &Loaded| {
+            for folder in folders {
+                match expand(folder, asker, provider) {
+                    Some(folder) if folder.starts_with('/') => paths.push(join(&folder, name)),
+                    // The folder in which the program is started: nothing can be promised of it.
+                    Some(_) => {}
+                    None => unknown = Some(format!("what the run path `{folder}` expands to is not known")),
+                }
+            }
+        };
+        let chain = std::iter::successors(Some(asker), |one| one.needed_by.map(|at| &loaded[at]));
+        match provider.family() {
+            Family::Glibc { .. } => {
+                if asker.object.runpath.is_empty() {
+                    let mut did_main = false;
+                    for one in chain {
+                        did_main |= std::ptr::eq(one, &raw const loaded[0]);
+                        // A `DT_RUNPATH` disables the object's own `DT_RPATH` (fact 20).
+                        if one.object.runpath.is_empty() {
+                            in_folders(&one.object.rpath, one);
+                        }
+                    }
+                    if !did_main && loaded[0].object.runpath.is_empty() {
+                        in_folders(&loaded[0].object.rpath, &loaded[0]);
+                    }
+                }
+                in_folders(&asker.object.runpath, asker);
+                let defaults = provider.default_folders();
+                let in_default = |path: &str| {
+                    path.rsplit_once('/').is_some_and(|(folder, _)| defaults.iter().any(|own| own == folder))
+                };
+                let cached = provider.cached(name).into_iter();
+                paths.extend(cached.filter(|path| !asker.object.no_default_folders || !in_default(path)));
+                if !asker.object.no_default_folders {
+                    paths.extend(defaults.iter().map(|folder| join(folder, name)));
+                }
+            }
+            Family::Musl => {
+                // Both kinds of run path are inherited; `DT_RUNPATH` wins.
+                for one in chain {
+                    let own =
+                        if one.object.runpath.is_empty() { &one.object.rpath } else { &one.object.runpath };
+                    in_folders(own, one);
+                }
+                paths.extend(provider.default_folders().iter().map(|folder| join(folder, name)));
+            }
+        }
+    }
+    let arch = loaded[0].object.arch;
+    for path in paths.into_iter().take(MOST_FOLDERS) {
+        match provider.probe(&path) {
+            Probe::Absent => {}
+            Probe::Found(object) if object.arch.same_as(arch) => return Outcome::Found(path, object),
+            Probe::Found(_) | Probe::OtherMachine
+                if provider.family() == Family::Musl || name.contains('/') =>
+            {
+                return Outcome::Stopped(path, "it is for another machine".to_owned());
+            }
+            Probe::Found(_) | Probe::OtherMachine => {}
+            Probe::NotLoadable(why) => return Outcome::Stopped(path, why),
+            Probe::Unknown(why) => unknown = Some(why),
+        }
+    }
+    if let Some((path, object)) = provider.beside(name) {
+        return Outcome::Found(path, object);
+    }
+    match unknown {
+        Some(why) => Outcome::Unknown(why),
+        None => Outcome::Absent,
+    }
+}
+
+fn join(folder: &str, name: &str) -> String {
+    format!("{}/{name}", folder.trim_end_matches('/'))
+}
+
+/// `$ORIGIN`, `$LIB` and `$PLATFORM`, with or without braces
+/// (`elf/dl-load.c`, `_dl_dst_substitute`). `None`: not known.
+fn expand(path: &str, of: &Loaded, provider: &dyn Provider) -> Option<String> {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let tail = &rest[at + 1..];
+        let (name, after) = match tail.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some((name, after)) => (name, after),
+            None => {
+                let end = tail.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(tail.len());
+                tail.split_at(end)
+            }
+        };
+        match name {
+            "ORIGIN" => out.push_str(of.path.rsplit_once('/').map_or("", |(folder, _)| folder)),
+            // musl knows only `$ORIGIN`.
+            "LIB" | "PLATFORM" if provider.family() != Family::Musl => out.push_str(&provider.token(name)?),
+            _ => {
+                out.push('$');
+                rest = tail;
+                continue;
+            }
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Some(normal(&out))
+}
+
+/// Without `.`, `..` and doubled slashes, so that one file has one path.
+/// (`/a/link/..` would differ; run paths through links upwards are not real.)
+fn normal(path: &str) -> String {
+    if !path.starts_with('/') {
+        return path.to_owned();
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
