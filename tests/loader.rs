@@ -95,7 +95,6 @@ mod unix {
                 ));
             }
         }
-        println!("{} files, {items} things wrong with them by the loader's word", files.len());
         ensure!(items > 0, "no file has anything wrong with it, so nothing was compared");
         ensure!(wrong.is_empty(), "{} files are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
         Ok(())
