@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::gather::Request;
 use crate::commands::{check, init, show};
+use crate::finding::Level;
 use crate::report::MessageFormat;
 use crate::workspace::CargoOptions;
 
@@ -173,8 +174,26 @@ struct CheckArgs {
     /// How to print the result
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Format,
+    /// From which level on a finding breaks the policy
+    #[arg(long, value_name = "LEVEL", default_value = "deny")]
+    fail_on: FailOn,
     #[command(flatten)]
     from: FromArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FailOn {
+    Deny,
+    Warn,
+}
+
+impl From<FailOn> for Level {
+    fn from(level: FailOn) -> Self {
+        match level {
+            FailOn::Deny => Self::Deny,
+            FailOn::Warn => Self::Warn,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -320,7 +339,12 @@ impl FromArgs {
 impl CheckArgs {
     fn into_options(self, common: &Common) -> check::Options {
         let request = self.from.into_request(common);
-        check::Options { request, policy: self.policy, format: self.message_format.into() }
+        check::Options {
+            request,
+            policy: self.policy,
+            format: self.message_format.into(),
+            fail_on: self.fail_on.into(),
+        }
     }
 }
 

@@ -12,7 +12,8 @@ pub const USAGE: u8 = 2;
 pub const NOT_JUDGED: u8 = 101;
 
 /// What happened, as far as the exit code goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Happened {
     pub usage: bool,
     pub broken: bool,

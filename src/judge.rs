@@ -71,7 +71,11 @@ pub struct Judgement {
 }
 
 /// How far the promise of a CPU was examined; the weakest of all artifacts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum CpuExamined {
     /// No CPU is promised.
     #[default]

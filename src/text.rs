@@ -47,8 +47,13 @@ static BASE: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_dir().unwrap
 /// and with bytes that are not UTF-8 as `\xNN`.
 pub fn path(path: &Path) -> String {
     let path = path.strip_prefix(&*BASE).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path);
+    bytes(path.as_os_str().as_encoded_bytes())
+}
+
+/// Bytes that are text but for some: escaped, and those as `\xNN`.
+pub fn bytes(bytes: &[u8]) -> String {
     let mut shown = String::new();
-    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+    for chunk in bytes.utf8_chunks() {
         shown.push_str(&escape(chunk.valid()));
         for byte in chunk.invalid() {
             let _ = write!(shown, "\\x{byte:02x}");

@@ -4,15 +4,16 @@
 //! libFuzzer discard both.
 #![no_main]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use cargo_compat::artifact::{Arch, Artifact, Depth, Endian, Examined, ReadError, Role, examine_bytes};
 use cargo_compat::exit::Happened;
+use cargo_compat::finding::Level;
 use cargo_compat::judge::{Input, Scope, judge, wants_symbols};
 use cargo_compat::lints::Reading;
 use cargo_compat::policy::{Name, Policy, Source, parse};
-use cargo_compat::report::{self, Check, MessageFormat, Shown, Streams};
+use cargo_compat::report::{self, MessageFormat, Report, Shown, Streams};
 use libfuzzer_sys::fuzz_target;
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
@@ -32,6 +33,8 @@ const TRIPLES: &[(&str, u8, Endian, &[&str])] = &[
     ("arm", 32, Endian::Little, &["armv7-unknown-linux-gnueabihf", "armv7-linux-androideabi"]),
     ("mips", 32, Endian::Big, &["mips-unknown-linux-gnu"]),
 ];
+
+const TODAY: &str = "2026-11-20";
 
 fuzz_target!(|bytes: &[u8]| {
     let name = Name::of_file("libhostile.so.1");
@@ -60,27 +63,25 @@ fuzz_target!(|bytes: &[u8]| {
         triples,
     };
     let inputs = [input];
-    let today = "2026-11-20".parse().expect("a date");
+    let today = TODAY.parse().expect("a date");
     // `Err`: a ceiling below the architecture's base, or a `cfg()` for a triple that is not known.
     let judged = judge(&POLICY, &inputs, &Scope { whole: true, ..Scope::default() }, today);
-    let check = match &judged {
-        Ok(judgement) => Check {
-            policy: Some(&POLICY),
-            inputs: &inputs,
-            judgement: Some(judgement),
-            happened: Happened { broken: !judgement.findings.is_empty(), ..Happened::default() },
-            ..Check::default()
-        },
-        Err(problems) => Check {
-            wrong_policy: Some((&POLICY.source, problems)),
-            happened: Happened { usage: true, ..Happened::default() },
-            ..Check::default()
-        },
-    };
+    let mut report = Report::new(Path::new("/"), TODAY.to_owned(), Level::Warn);
+    match judged {
+        Ok(judgement) => {
+            report.set_happened(Happened { broken: !judgement.findings.is_empty(), ..Happened::default() });
+            report.set_policy(&POLICY.source, &[]);
+            report.set_judgement(&POLICY, inputs.into(), judgement);
+        }
+        Err(problems) => {
+            report.set_happened(Happened { usage: true, ..Happened::default() });
+            report.set_policy(&POLICY.source, &problems);
+        }
+    }
     for (format, color) in
         [(MessageFormat::Human, "always"), (MessageFormat::Short, "never"), (MessageFormat::Json, "never")]
     {
-        report::check(&check, format, false, &Streams::new(Some(color))).expect("a written report");
+        report::check(&report, format, false, &Streams::new(Some(color))).expect("a written report");
     }
 });
 

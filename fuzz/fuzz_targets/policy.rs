@@ -3,13 +3,18 @@
 //! The reports are discarded by `-close_fd_mask=3`, as those of `check`.
 #![no_main]
 
+use std::path::Path;
+
 use cargo_compat::artifact::{Format, ReadError};
 use cargo_compat::exit::Happened;
+use cargo_compat::finding::Level;
 use cargo_compat::judge::{Input, Scope, judge};
 use cargo_compat::lints::Reading;
 use cargo_compat::policy::{Name, Policy, Problem, Source, parse};
-use cargo_compat::report::{self, Check, MessageFormat, Streams};
+use cargo_compat::report::{self, MessageFormat, Report, Streams};
 use libfuzzer_sys::fuzz_target;
+
+const TODAY: &str = "2026-11-20";
 
 const TRIPLES: [Option<&str>; 5] = [
     None,
@@ -59,14 +64,14 @@ fn accepted(policy: &Policy) {
         Input { triples: Vec::new(), ..input(Reading::Other(Format::Archive)) },
     ];
     let scope = Scope { whole: true, known: vec![Name::of_target("acme", "tool", "tool")] };
-    match judge(policy, &inputs, &scope, "2026-11-20".parse().expect("a date")) {
-        Ok(judgement) => render(&Check {
-            policy: Some(policy),
-            inputs: &inputs,
-            judgement: Some(&judgement),
-            happened: Happened { not_judged: true, ..Happened::default() },
-            ..Check::default()
-        }),
+    match judge(policy, &inputs, &scope, TODAY.parse().expect("a date")) {
+        Ok(judgement) => {
+            let mut report = Report::new(Path::new("/"), TODAY.to_owned(), Level::Deny);
+            report.set_happened(Happened { not_judged: true, ..Happened::default() });
+            report.set_policy(&policy.source, &[]);
+            report.set_judgement(policy, inputs.into(), judgement);
+            render(&report);
+        }
         Err(problems) => refused(&policy.source, &problems),
     }
 }
@@ -76,17 +81,16 @@ fn refused(source: &Source, problems: &[Problem]) {
         let span = &problem.span;
         assert!(source.text.get(span.clone()).is_some(), "{span:?} is no part of the text: {problem:?}");
     }
-    let check = Check {
-        wrong_policy: Some((source, problems)),
-        happened: Happened { usage: true, ..Happened::default() },
-        ..Check::default()
-    };
+    let mut report = Report::new(Path::new("/"), TODAY.to_owned(), Level::Deny);
+    report.set_happened(Happened { usage: true, ..Happened::default() });
+    report.set_policy(source, problems);
     // Every format shows them to people on standard error, beside its own.
-    report::check(&check, MessageFormat::Json, false, &Streams::new(Some("always"))).expect("a written report");
+    report::check(&report, MessageFormat::Json, false, &Streams::new(Some("always")))
+        .expect("a written report");
 }
 
-fn render(check: &Check<'_>) {
+fn render(report: &Report) {
     for format in [MessageFormat::Human, MessageFormat::Short, MessageFormat::Json] {
-        report::check(check, format, false, &Streams::new(Some("always"))).expect("a written report");
+        report::check(report, format, false, &Streams::new(Some("always"))).expect("a written report");
     }
 }

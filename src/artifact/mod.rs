@@ -7,6 +7,7 @@ mod cpu;
 mod elf;
 mod format;
 mod machine;
+mod saved;
 mod source;
 mod version;
 
@@ -15,12 +16,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::cpu::Cpu;
 pub use self::elf::{Depth, Exports, Found};
 pub use self::format::Format;
 pub use self::machine::{Arch, Class, Endian};
+use self::saved::Word;
 use self::source::Source;
 pub use self::source::kind_of;
 pub use self::version::{AbiVersion, Release, Tag};
@@ -109,7 +111,7 @@ fn examine_source(source: &Source, depth: Depth) -> Result<Examined, ReadError> 
 }
 
 /// What an ELF file is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -118,7 +120,7 @@ pub enum Role {
 }
 
 /// The C library that a process of this file gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Libc {
@@ -145,12 +147,13 @@ impl fmt::Display for Libc {
 
 /// The facts of one ELF file, from its program headers and what `PT_DYNAMIC`
 /// points to (ELF gABI, chapter 5). Text is lossy UTF-8.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Artifact {
     #[serde(flatten)]
     pub arch: Arch,
-    pub elf_type: &'static str,
+    #[serde(deserialize_with = "saved::name")]
+    pub elf_type: Word,
     pub role: Role,
     /// `EI_OSABI`: 0 is System V, 3 is GNU.
     pub os_abi: u8,
@@ -222,7 +225,7 @@ impl Artifact {
 }
 
 /// One node that the file asks of one library: (file, version) is the key.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VersionNeed {
     /// `vn_file`: the needed library.
@@ -237,7 +240,7 @@ pub struct VersionNeed {
 }
 
 /// What could be learned of the dynamic symbols. Needs never depend on it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "read", content = "of")]
 pub enum Symbols {
@@ -256,13 +259,15 @@ impl Symbols {
 }
 
 /// One entry of the dynamic symbol table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Symbol {
     pub name: String,
     pub binding: Binding,
-    pub kind: &'static str,
-    pub visibility: &'static str,
+    #[serde(deserialize_with = "saved::name")]
+    pub kind: Word,
+    #[serde(deserialize_with = "saved::name")]
+    pub visibility: Word,
     /// Whether the file defines it. A copy-relocated symbol is defined *and*
     /// carries the version that it was copied by (fact 2).
     pub defined: bool,
@@ -313,7 +318,7 @@ pub enum When {
     Call,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Binding {
@@ -324,7 +329,7 @@ pub enum Binding {
 }
 
 /// What `PT_GNU_STACK` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Stack {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::civil::Date;
+
 use super::gather::{Gathered, Request, gather};
 use crate::artifact::Format;
 use crate::exit::Happened;
@@ -9,7 +11,8 @@ use crate::finding::Level;
 use crate::judge::{self, CpuExamined, Judgement, Scope};
 use crate::lints::Reading;
 use crate::policy::{self, At, FILE_NAME, Policy, Problem, Selector, TargetSelector};
-use crate::report::{self, Failure, MessageFormat, Streams};
+use crate::report::model::PathText;
+use crate::report::{self, Failure, MessageFormat, Report, Streams};
 use crate::text;
 use crate::workspace::{self, CargoOptions};
 
@@ -18,6 +21,8 @@ pub struct Options {
     pub request: Request,
     pub policy: Option<PathBuf>,
     pub format: MessageFormat,
+    /// From which level on a finding breaks the policy.
+    pub fail_on: Level,
 }
 
 /// Why a run ends early.
@@ -31,25 +36,46 @@ enum Stop {
 }
 
 pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
-    let (happened, wrong, failure) = match judge_all(&mut options, streams) {
-        Ok(outcome) => return outcome.report(&options, streams),
-        Err(Stop::Usage(failure)) => (Happened { usage: true, ..Happened::default() }, None, Some(failure)),
-        Err(Stop::Policy(source, problems)) => {
-            (Happened { usage: true, ..Happened::default() }, Some((source, problems)), None)
-        }
-        Err(Stop::NotJudged(failure)) => {
-            (Happened { not_judged: true, ..Happened::default() }, None, Some(failure))
+    let folder = std::env::current_dir();
+    let today = jiff::Zoned::now().date();
+    let mut report =
+        Report::new(folder.as_deref().unwrap_or(Path::new("")), today.to_string(), options.fail_on);
+    let outcome = match &folder {
+        Ok(folder) => judge_all(&mut options, folder, today, &mut report, streams),
+        Err(error) => {
+            Err(Stop::NotJudged(Failure::new("the current folder is gone").note(error.to_string())))
         }
     };
-    let failures: Vec<Failure> = failure.into_iter().collect();
-    let report = report::Check {
-        wrong_policy: wrong.as_ref().map(|(source, problems)| (source, problems.as_slice())),
-        failures: &failures,
-        happened,
-        ..report::Check::default()
-    };
+    match outcome {
+        Ok(outcome) => outcome.tell(&mut report),
+        Err(stop) => stop.tell(&mut report),
+    }
+    report.root = report.policy.as_ref().and_then(|policy| {
+        let root = workspace::work_tree(Path::new(&policy.path.path))?;
+        Some(PathText::new(&root))
+    });
     report::check(&report, options.format, options.request.cargo.quiet, streams)?;
-    Ok(happened.code())
+    Ok(report.exit_code)
+}
+
+impl Stop {
+    fn tell(self, report: &mut Report) {
+        let nothing = Happened::default();
+        match self {
+            Self::Usage(failure) => {
+                report.set_happened(Happened { usage: true, ..nothing });
+                report.failures.push(failure);
+            }
+            Self::Policy(source, problems) => {
+                report.set_happened(Happened { usage: true, ..nothing });
+                report.set_policy(&source, &problems);
+            }
+            Self::NotJudged(failure) => {
+                report.set_happened(Happened { not_judged: true, ..nothing });
+                report.failures.push(failure);
+            }
+        }
+    }
 }
 
 /// A run that came to a verdict.
@@ -57,51 +83,54 @@ struct Outcome {
     policy: Policy,
     gathered: Gathered,
     judgement: Judgement,
-    happened: Happened,
 }
 
 impl Outcome {
-    fn report(&self, options: &Options, streams: &Streams) -> std::io::Result<u8> {
-        let report = report::Check {
-            policy: Some(&self.policy),
-            wrong_policy: None,
-            build: self.gathered.build.as_ref(),
-            inputs: &self.gathered.inputs,
-            judgement: Some(&self.judgement),
-            failures: &self.gathered.failures,
-            not_selected: &self.gathered.not_selected,
-            passed_over: Some(&self.gathered.passed_over),
-            happened: self.happened,
-        };
-        report::check(&report, options.format, options.request.cargo.quiet, streams)?;
-        Ok(self.happened.code())
+    fn tell(self, report: &mut Report) {
+        let Self { policy, gathered, judgement } = self;
+        let (undecided, decided): (Vec<_>, Vec<_>) =
+            judgement.findings.iter().partition(|finding| finding.undecided);
+        report.set_happened(Happened {
+            usage: false,
+            broken: decided.iter().any(|finding| finding.level >= report.fail_on),
+            not_judged: !undecided.is_empty() || !gathered.failures.is_empty(),
+        });
+        report.set_judgement(&policy, gathered.inputs, judgement);
+        report.build = gathered.build;
+        report.failures = gathered.failures;
+        report.not_selected = gathered.not_selected;
+        report.passed_over =
+            gathered.passed_over.into_iter().map(|(kind, number)| (kind.to_owned(), number)).collect();
     }
 }
 
-fn judge_all(options: &mut Options, streams: &Streams) -> Result<Outcome, Stop> {
-    let folder = std::env::current_dir().map_err(|error| {
-        Stop::NotJudged(Failure::new("the current folder is gone").note(error.to_string()))
-    })?;
+fn judge_all(
+    options: &mut Options,
+    folder: &Path,
+    today: Date,
+    report: &mut Report,
+    streams: &Streams,
+) -> Result<Outcome, Stop> {
     if let Some(failure) = workspace::usage_error(&options.request.cargo) {
         return Err(Stop::Usage(failure));
     }
     let manifest = match options.request.artifacts.is_empty() {
         true => Some(
-            workspace::locate(&folder, options.request.cargo.manifest_path.as_deref())
+            workspace::locate(folder, options.request.cargo.manifest_path.as_deref())
                 .map_err(Stop::NotJudged)?,
         ),
         false => None,
     };
-    let policy = read_policy(options, &folder, manifest.as_ref())?;
+    let policy = read_policy(options, folder, manifest.as_ref())?;
+    report.set_policy(&policy.source, &[]);
     if manifest.is_some() {
-        take_defaults(&mut options.request.cargo, &policy.build, &folder);
+        take_defaults(&mut options.request.cargo, &policy.build, folder);
     }
     let policy = known_targets(policy, &options.request.cargo.targets)?;
     let mut gathered =
-        gather(&options.request, &policy, manifest.as_ref(), &folder, streams).map_err(Stop::NotJudged)?;
+        gather(&options.request, &policy, manifest.as_ref(), folder, streams).map_err(Stop::NotJudged)?;
     let whole = manifest.is_some() && !options.request.cargo.selects();
     let scope = Scope { whole, known: std::mem::take(&mut gathered.known) };
-    let today = jiff::Zoned::now().date();
     let judgement = match judge::judge(&policy, &gathered.inputs, &scope, today) {
         Ok(judgement) => judgement,
         Err(problems) => return Err(Stop::Policy(policy.source, problems)),
@@ -113,12 +142,7 @@ fn judge_all(options: &mut Options, streams: &Streams) -> Result<Outcome, Stop> 
     } else if read && !judgement.any_rule_applied {
         gathered.failures.push(no_rule(&policy, &judgement));
     }
-    let happened = Happened {
-        usage: false,
-        broken: judgement.findings.iter().any(|finding| finding.level == Level::Deny && !finding.undecided),
-        not_judged: unreadable || !gathered.failures.is_empty(),
-    };
-    Ok(Outcome { policy, gathered, judgement, happened })
+    Ok(Outcome { policy, gathered, judgement })
 }
 
 fn no_rule(policy: &Policy, judgement: &Judgement) -> Failure {

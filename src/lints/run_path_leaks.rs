@@ -51,7 +51,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             sink.push(
                 Finding::new(format!("`{}` looks for libraries in `{shown}`", subject.name.shown))
                     .subject(path)
-                    .item(Item::RunPath { tag, path: path.clone() })
+                    .item(Item::RunPath { tag: tag.to_owned(), path: path.clone() })
                     .note(format!("{tag}: {why}"))
                     .help(advice(subject, &good)),
             );

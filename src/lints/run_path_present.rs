@@ -23,7 +23,9 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         let mut finding = Finding::new(format!("`{}` has a run path", subject.name.shown))
             .subject(&joined)
             .note(format!("{tag} is `{joined}`"));
-        finding.items.extend(paths.iter().map(|path| Item::RunPath { tag, path: path.clone() }));
+        finding
+            .items
+            .extend(paths.iter().map(|path| Item::RunPath { tag: tag.to_owned(), path: path.clone() }));
         if tag == "DT_RPATH" && !facts.runpath.is_empty() {
             finding = finding.note("the loader ignores it, because the file has a DT_RUNPATH too");
         } else if tag == "DT_RPATH" {

@@ -6,11 +6,10 @@ use std::io::{self, Write};
 use annotate_snippets::{AnnotationKind, Element, Group, Level as Mark, Renderer, Snippet};
 use anstyle::{AnsiColor, Effects, Style};
 
-use super::{Check, Failure, shown_place, summary};
-use crate::finding::{Finding, Level};
-use crate::lints;
-use crate::policy::{Policy, Problem, Source};
-use crate::text::{count, escape, path};
+use super::model::{Finding, Position, Report};
+use super::{Failure, summary};
+use crate::finding::Level;
+use crate::text::{count, escape};
 
 const WIDTH: usize = 80;
 /// Cargo's column of verbs.
@@ -22,15 +21,12 @@ const GOOD: Style = AnsiColor::BrightGreen.on_default().effects(Effects::BOLD);
 const BAD: Style = AnsiColor::BrightRed.on_default().effects(Effects::BOLD);
 const MIXED: Style = AnsiColor::BrightYellow.on_default().effects(Effects::BOLD);
 
-pub fn check(out: &mut impl Write, report: &Check<'_>, quiet: bool) -> io::Result<()> {
+pub fn check(out: &mut impl Write, report: &Report, quiet: bool) -> io::Result<()> {
     let mut explained = BTreeSet::new();
-    for finding in report.findings() {
-        let first = explained.insert(finding.lint);
-        if let Some(policy) = report.policy {
-            diagnostic(out, finding, policy, first)?;
-        }
+    for finding in &report.findings {
+        diagnostic(out, report, finding, explained.insert(&finding.lint))?;
     }
-    if report.judgement.is_some() && !(quiet && report.happened.code() == 0) {
+    if report.complete && !(quiet && report.happened.code() == 0) {
         write_summary(out, report)?;
     }
     Ok(())
@@ -58,61 +54,66 @@ fn title(text: &str, head: &str) -> String {
     textwrap::fill(&escape(text), plain(WIDTH - head.len()))
 }
 
-fn diagnostic(out: &mut impl Write, finding: &Finding, policy: &Policy, first: bool) -> io::Result<()> {
+fn diagnostic(out: &mut impl Write, report: &Report, finding: &Finding, first: bool) -> io::Result<()> {
     let (mark, word) = match finding.level {
         Level::Warn => (Mark::WARNING, "warning"),
         _ => (Mark::ERROR, "error"),
     };
-    let file = path(&policy.source.path);
-    let label = finding.forbids.as_ref().map(|forbids| escape(&forbids.label)).unwrap_or_default();
+    let file = report.policy_shown();
+    let label = finding.policy.as_ref().map(|forbids| escape(&forbids.label)).unwrap_or_default();
     let mut elements: Vec<Element<'_>> = Vec::new();
-    if let Some(forbids) = &finding.forbids {
-        elements.push(snippet(&policy.source, &file, &forbids.span, &label).into());
+    if let Some(forbids) = &finding.policy {
+        elements.push(snippet(report, &file, &forbids.at, &label).into());
     }
     let mut notes = Vec::new();
-    notes.extend(finding.place.as_ref().map(|place| format!("in {}", shown_place(place))));
+    notes.extend(report.place(finding).map(|place| format!("in {place}")));
     // A note is one line; what breaks it came from a file.
     notes.extend(finding.notes.iter().map(|note| escape(note)));
     if first {
-        notes.push(level_note(finding, policy, &file));
+        notes.extend(level_note(report, finding, &file));
     }
     elements.extend(notes.iter().map(|note| Mark::NOTE.message(wrapped(note)).into()));
     if let Some(help) = &finding.help {
         elements.push(Mark::HELP.message(wrapped(help)).into());
     }
     let head = format!("{word}[{}]: ", finding.lint);
-    let group = mark.primary_title(title(&finding.message, &head)).id(finding.lint).elements(elements);
+    let group = mark.primary_title(title(&finding.message, &head)).id(&*finding.lint).elements(elements);
     render(out, &[group])
 }
 
-fn level_note(finding: &Finding, policy: &Policy, file: &str) -> String {
-    let lint = finding.lint;
-    match policy.lints.get(lint) {
-        Some(set) => {
-            let (line, _) = policy.source.position(set.span.start);
-            let note = format!("`{lint}` is set to `{}` in {file}:{line}", set.value);
-            if finding.undecided && set.value != Level::Deny {
-                return format!("{note}, but what could not be decided stays an error");
-            }
-            note
-        }
-        None => {
-            let default = lints::find(lint).map_or(Level::Deny, |lint| lint.default);
-            format!("`{lint}` is set to `{default}` by default")
-        }
-    }
+fn level_note(report: &Report, finding: &Finding, file: &str) -> Option<String> {
+    let lint = &finding.lint;
+    let set = report.levels.get(lint)?;
+    let Some(at) = &set.at else {
+        return Some(format!("`{lint}` is set to `{}` by default", set.level));
+    };
+    let note = format!("`{lint}` is set to `{}` in {file}:{}", set.level, at.line);
+    Some(match finding.undecided && set.level != Level::Deny {
+        true => format!("{note}, but what could not be decided stays an error"),
+        false => note,
+    })
+}
+
+/// What of the policy's text stands there; a saved report may say what it likes.
+fn span(report: &Report, at: &Position) -> std::ops::Range<usize> {
+    let text = text_of(report);
+    let start = text.floor_char_boundary(at.start);
+    start..text.floor_char_boundary(at.end).max(start)
+}
+
+fn text_of(report: &Report) -> &str {
+    report.policy.as_ref().map_or("", |policy| &policy.text)
 }
 
 fn snippet<'a>(
-    source: &'a Source,
+    report: &'a Report,
     path: &'a str,
-    span: &std::ops::Range<usize>,
+    at: &Position,
     label: &'a str,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let end = span.end.min(source.text.len());
-    let annotation = AnnotationKind::Primary.span(span.start.min(end)..end);
+    let annotation = AnnotationKind::Primary.span(span(report, at));
     let annotation = if label.is_empty() { annotation } else { annotation.label(label) };
-    Snippet::source(&source.text).path(path).annotation(annotation)
+    Snippet::source(text_of(report)).path(path).annotation(annotation)
 }
 
 fn render(out: &mut impl Write, groups: &[Group<'_>]) -> io::Result<()> {
@@ -121,20 +122,25 @@ fn render(out: &mut impl Write, groups: &[Group<'_>]) -> io::Result<()> {
 }
 
 /// Every problem of a policy.
-pub fn problems(out: &mut impl Write, source: &Source, problems: &[Problem]) -> io::Result<()> {
-    let file = path(&source.path);
-    for problem in problems {
+pub fn problems(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let file = report.policy_shown();
+    for problem in &report.policy_problems {
         let label = escape(&problem.label);
-        let mut at = snippet(source, &file, &problem.span, &label);
-        if let Some((span, label)) = &problem.other {
-            at = at.annotation(AnnotationKind::Context.span(span.clone()).label(*label));
+        let mut at = snippet(report, &file, &problem.at, &label);
+        let other = problem.other.as_ref().map(|other| (span(report, &other.at), escape(&other.label)));
+        if let Some((span, label)) = &other {
+            at = at.annotation(AnnotationKind::Context.span(span.clone()).label(label));
         }
         let mut elements: Vec<Element<'_>> = vec![at.into()];
         elements.extend(problem.help.iter().map(|help| Mark::HELP.message(wrapped(help)).into()));
         render(out, &[Mark::ERROR.primary_title(title(&problem.message, "error: ")).elements(elements)])?;
     }
-    let message = format!("{file} has {}; nothing was judged", count(problems.len(), "problem"));
-    failure(out, &Failure::new(message))
+    match report.policy_problems.len() {
+        0 => Ok(()),
+        many => {
+            failure(out, &Failure::new(format!("{file} has {}; nothing was judged", count(many, "problem"))))
+        }
+    }
 }
 
 pub fn failure(out: &mut impl Write, failure: &Failure) -> io::Result<()> {
@@ -152,9 +158,9 @@ pub fn status(out: &mut impl Write, verb: &str, message: &str) -> io::Result<()>
 }
 
 /// What was judged, of which build, and what came of it.
-fn write_summary(out: &mut impl Write, report: &Check<'_>) -> io::Result<()> {
+fn write_summary(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let style = match report.happened.code() {
-        0 if report.counts().warnings > 0 => MIXED,
+        0 if report.summary.warnings > 0 => MIXED,
         0 => GOOD,
         _ => BAD,
     };

@@ -2,17 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::{Check, shown_place, summary};
-use crate::finding::{Finding, Level};
-use crate::policy::Policy;
-use crate::text::{escape, path};
+use super::model::{Finding, Report};
+use super::summary;
+use crate::finding::Level;
+use crate::text::escape;
 
-pub fn check(out: &mut impl Write, report: &Check<'_>, quiet: bool) -> io::Result<()> {
-    let Some(policy) = report.policy else { return Ok(()) };
-    for finding in report.findings() {
-        line(out, finding, policy)?;
+pub fn check(out: &mut impl Write, report: &Report, quiet: bool) -> io::Result<()> {
+    for finding in &report.findings {
+        line(out, report, finding)?;
     }
-    if report.judgement.is_some() && !(quiet && report.happened.code() == 0) {
+    if report.complete && !(quiet && report.happened.code() == 0) {
         for line in summary::lines(report) {
             writeln!(out, "{line}")?;
         }
@@ -20,14 +19,13 @@ pub fn check(out: &mut impl Write, report: &Check<'_>, quiet: bool) -> io::Resul
     Ok(())
 }
 
-fn line(out: &mut impl Write, finding: &Finding, policy: &Policy) -> io::Result<()> {
-    let at = finding.forbids.as_ref().map(|forbids| policy.source.position(forbids.span.start));
-    let file = path(&policy.source.path);
+fn line(out: &mut impl Write, report: &Report, finding: &Finding) -> io::Result<()> {
+    let file = report.policy_shown();
     let level = if finding.level == Level::Warn { "warning" } else { "error" };
     // Where an editor should jump to: the policy's line, else the file.
-    match (at, &finding.place) {
-        (Some((line, column)), _) => write!(out, "{file}:{line}:{column}: ")?,
-        (None, Some(place)) => write!(out, "{}: ", path(&place.path))?,
+    match (&finding.policy, &finding.path) {
+        (Some(forbids), _) => write!(out, "{file}:{}:{}: ", forbids.at.line, forbids.at.column)?,
+        (None, Some(path)) => write!(out, "{}: ", report.shown(path))?,
         (None, None) => write!(out, "{file}: ")?,
     }
     write!(out, "{level}[{}]: {}", finding.lint, escape(&finding.message))?;
@@ -35,9 +33,9 @@ fn line(out: &mut impl Write, finding: &Finding, policy: &Policy) -> io::Result<
     if let Some(why) = finding.notes.first().filter(|_| finding.lint == "unreadable_artifact") {
         write!(out, ": {}", escape(why))?;
     }
-    match &finding.place {
-        Some(place) if at.is_some() => writeln!(out, " (in {})", shown_place(place)),
-        Some(place) if !place.triples.is_empty() => writeln!(out, " ({})", escape(&place.triples.join(", "))),
+    match report.place(finding) {
+        Some(place) if finding.policy.is_some() => writeln!(out, " (in {place})"),
+        Some(_) if !finding.triples.is_empty() => writeln!(out, " ({})", escape(&finding.triples.join(", "))),
         _ => writeln!(out),
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::json::{self, Failure as FailureOut, PathText, SCHEMA_VERSION, Tool};
-use super::{Failure, MessageFormat, Streams, human};
+use super::model::{PathText, SCHEMA_VERSION, Tool};
+use super::{Failure, MessageFormat, Streams, human, json};
 use crate::artifact::{AbiVersion, Artifact, Binding, Format, Libc, Stack, Symbols};
 use crate::text::{escape, path as shown, some_of};
 
@@ -27,7 +27,7 @@ pub struct Object<'a> {
     command: &'static str,
     exit_code: u8,
     files: Vec<FileOut<'a>>,
-    failures: Vec<FailureOut<'a>>,
+    failures: &'a [Failure],
 }
 
 #[derive(Serialize)]
@@ -60,11 +60,11 @@ pub fn show(
         });
         let object = Object {
             schema_version: SCHEMA_VERSION,
-            tool: Tool::THIS,
+            tool: Tool::this(),
             command: "show",
             exit_code,
             files: files.collect(),
-            failures: failures.iter().map(FailureOut::new).collect(),
+            failures,
         };
         json::write(&mut out, &object)?;
     } else {

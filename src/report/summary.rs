@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::Check;
+use super::model::{Artifact, Report};
 use crate::artifact::Format;
-use crate::judge::{CpuExamined, Input};
-use crate::text::{count, escape, path, some_of};
+use crate::finding::Level;
+use crate::judge::CpuExamined;
+use crate::text::{count, escape, some_of};
 
 /// Artifacts named in the summary.
 const NAMED: usize = 5;
 
 /// The summary's lines, not wrapped yet; the first says it all.
-pub fn lines(report: &Check<'_>) -> Vec<String> {
-    let mut names: Vec<String> = report.examined().map(|input| escape(&input.name.shown)).collect();
+pub fn lines(report: &Report) -> Vec<String> {
+    let mut names: Vec<String> = report.examined().map(|input| escape(&input.name)).collect();
     names.dedup();
     let what = match names.len() {
         0 => "nothing".to_owned(),
@@ -24,9 +25,9 @@ pub fn lines(report: &Check<'_>) -> Vec<String> {
     lines
 }
 
-fn circumstances(report: &Check<'_>) -> String {
+fn circumstances(report: &Report) -> String {
     let mut parts = Vec::new();
-    match report.build {
+    match &report.build {
         Some(build) => {
             parts.push(format!("profile {}", build.profile));
             parts.push(some_of(&build.targets, 3));
@@ -48,8 +49,8 @@ fn circumstances(report: &Check<'_>) -> String {
     escape(&parts.join(", "))
 }
 
-fn verdict(report: &Check<'_>) -> String {
-    let counts = report.counts();
+fn verdict(report: &Report) -> String {
+    let counts = report.summary;
     let mut parts = Vec::new();
     if counts.errors > 0 {
         parts.push(count(counts.errors, "error"));
@@ -58,14 +59,16 @@ fn verdict(report: &Check<'_>) -> String {
         parts.push(format!("{} undecided", counts.undecided));
     }
     if counts.warnings > 0 {
-        parts.push(count(counts.warnings, "warning"));
+        let not_let_pass =
+            if report.fail_on == Level::Warn { ", which --fail-on does not let pass" } else { "" };
+        parts.push(format!("{}{not_let_pass}", count(counts.warnings, "warning")));
     }
     if report.happened.not_judged && counts.undecided == 0 {
         parts.push("not all was judged".to_owned());
     }
     if !report.happened.broken && !report.happened.not_judged {
         // Of the CPU nothing can be said to be kept.
-        let cpu = report.judgement.is_some_and(|judgement| judgement.cpu == CpuExamined::NotAtAll);
+        let cpu = report.cpu == CpuExamined::NotAtAll;
         let kept = if cpu { "policy kept but for the CPU, which was not examined" } else { "policy kept" };
         parts.insert(0, kept.to_owned());
     }
@@ -73,7 +76,7 @@ fn verdict(report: &Check<'_>) -> String {
 }
 
 /// What the verdict does not cover, or covers by an exception.
-fn asides(report: &Check<'_>) -> Vec<String> {
+fn asides(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     let not_examined: Vec<_> = report.not_examined().collect();
     if not_examined.len() > NAMED {
@@ -84,26 +87,27 @@ fn asides(report: &Check<'_>) -> Vec<String> {
         let kinds: Vec<_> = kinds.iter().map(|(kind, number)| count(*number, kind)).collect();
         lines.push(format!("not examined: {}", kinds.join(", ")));
     } else if !not_examined.is_empty() {
-        let named = |(input, format): &(&Input, Format)| format!("{} ({format})", path(&input.path));
+        let named =
+            |(input, format): &(&Artifact, Format)| format!("{} ({format})", report.shown(&input.path));
         let named: Vec<_> = not_examined.iter().map(named).collect();
         lines.push(format!("not examined: {}", named.join(", ")));
     }
-    if let Some(passed_over) = report.passed_over.filter(|passed_over| !passed_over.is_empty()) {
-        let kinds: Vec<_> = passed_over.iter().map(|(kind, number)| count(*number, kind)).collect();
+    if !report.passed_over.is_empty() {
+        let kinds: Vec<_> = report.passed_over.iter().map(|(kind, number)| count(*number, kind)).collect();
         lines.push(format!("passed over: {}", kinds.join(", ")));
     }
-    match report.judgement.map(|judgement| judgement.cpu) {
-        Some(CpuExamined::NotAtAll) => lines.push(
+    match report.cpu {
+        CpuExamined::NotAtAll => lines.push(
             "CPU not examined: nothing in the files or the compiler flags says what they need; a run on the \
              promised CPU does"
                 .to_owned(),
         ),
-        Some(CpuExamined::BySigns) => {
+        CpuExamined::BySigns => {
             lines.push("CPU: judged by notes and compiler flags alone, not by the code".to_owned());
         }
-        _ => {}
+        CpuExamined::NotAsked => {}
     }
-    let accepted = report.judgement.map_or(0, |judgement| judgement.accepted.len());
+    let accepted = report.accepted.len();
     if accepted > 0 {
         lines.push(format!("accepted by exceptions: {}", count(accepted, "finding")));
     }
@@ -111,12 +115,12 @@ fn asides(report: &Check<'_>) -> Vec<String> {
         let names: Vec<_> = report.not_selected.iter().map(|name| escape(name)).collect();
         lines.push(format!("of the release set, not selected: {}", some_of(&names, NAMED)));
     }
-    let open: Vec<&Input> = report.examined().filter(|input| input.triples.len() > 1).collect();
+    let open: Vec<&Artifact> = report.examined().filter(|input| input.triples.len() > 1).collect();
     match open.as_slice() {
         [] => {}
         [one] => lines.push(format!(
             "{} may be for any of {}; the rules of all were applied",
-            escape(&one.name.shown),
+            escape(&one.name),
             some_of(&one.triples, 4)
         )),
         many => lines.push(format!(

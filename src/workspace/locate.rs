@@ -102,6 +102,13 @@ pub fn policy_below(folder: &Path, upward: bool) -> Result<PathBuf, Vec<PathBuf>
     Err(searched)
 }
 
+/// The root of git's work tree that holds a file: what code scanning and
+/// annotations count paths from.
+pub fn work_tree(file: &Path) -> Option<PathBuf> {
+    // A file in linked work trees and submodules.
+    file.ancestors().skip(1).find(|folder| folder.join(".git").exists()).map(Path::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

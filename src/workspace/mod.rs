@@ -17,7 +17,7 @@ use crate::report::Failure;
 
 pub use self::build::build;
 pub use self::layout::{expected, missing};
-pub use self::locate::{Manifest, locate, policy_below};
+pub use self::locate::{Manifest, locate, policy_below, work_tree};
 pub use self::settings::config_names_targets;
 
 /// What the user asks of cargo, in cargo's own terms.

@@ -62,6 +62,7 @@ impl Transcript {
             text = text.replace(host, "[HOST]");
         }
         let text = redact_version(&text, env!("CARGO_PKG_VERSION"));
+        let text = text.replace(&jiff::Zoned::now().date().to_string(), "[TODAY]");
         redact_hashes(&redact_times(&text))
     }
 }
@@ -136,6 +137,7 @@ pub fn self_test() {
         (&format!("compat {version}, hello v{version}"), &format!("compat [VERSION], hello v{version}")),
         (&format!("\"{version}\" {version}.1 {version}."), &format!("\"[VERSION]\" {version}.1 [VERSION].")),
         (&format!("{PROGRAM}: no"), "[EXE]: no"),
+        (&format!("on {}", jiff::Zoned::now().date()), "on [TODAY]"),
     ] {
         assert_eq!(redact(text), expected);
     }

@@ -1,0 +1,202 @@
+//! From what a run found to a [`Report`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+
+use super::model::{
+    Accepted, Artifact, Finding, Labelled, LevelSet, Linkage, Needs, PathText, PolicyText, Position, Problem,
+    Report, SCHEMA_VERSION, Status, Summary, Tool,
+};
+use crate::artifact::{AbiVersion, Artifact as Facts, Libc, Release, Role};
+use crate::exit::Happened;
+use crate::finding::{self, Level};
+use crate::judge::{CpuExamined, Input, Judged, Judgement};
+use crate::lints::{self, Reading};
+use crate::policy::{self, Policy, Source};
+
+impl Position {
+    fn new(source: &Source, span: &Range<usize>) -> Self {
+        let (line, column) = source.position(span.start);
+        let (end_line, end_column) = source.position(span.end.min(source.text.len()));
+        let path = PathText::new(&source.path);
+        Self { path, line, column, end_line, end_column, start: span.start, end: span.end }
+    }
+}
+
+impl Report {
+    /// Of a run that has not come to anything yet.
+    pub fn new(folder: &Path, date: String, fail_on: Level) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tool: Tool::this(),
+            command: "check".to_owned(),
+            exit_code: 0,
+            happened: Happened::default(),
+            complete: false,
+            date,
+            folder: PathText::new(folder),
+            root: None,
+            policy: None,
+            policy_problems: Vec::new(),
+            fail_on,
+            build: None,
+            summary: Summary::default(),
+            findings: Vec::new(),
+            accepted: Vec::new(),
+            levels: BTreeMap::new(),
+            artifacts: Vec::new(),
+            cpu: CpuExamined::default(),
+            not_selected: Vec::new(),
+            passed_over: BTreeMap::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    pub fn set_happened(&mut self, happened: Happened) {
+        self.happened = happened;
+        self.exit_code = happened.code();
+    }
+
+    /// The policy's text, and everything that is wrong in it.
+    pub fn set_policy(&mut self, source: &Source, problems: &[policy::Problem]) {
+        self.policy = Some(PolicyText { path: PathText::new(&source.path), text: source.text.clone() });
+        let problem = |problem: &policy::Problem| Problem {
+            message: problem.message.clone(),
+            label: problem.label.clone(),
+            help: problem.help.clone(),
+            at: Position::new(source, &problem.span),
+            other: problem.other.as_ref().map(|(span, label)| Labelled {
+                at: Position::new(source, span),
+                label: (*label).to_owned(),
+            }),
+        };
+        self.policy_problems = problems.iter().map(problem).collect();
+    }
+
+    /// The verdict.
+    pub fn set_judgement(&mut self, policy: &Policy, inputs: Vec<Input>, judgement: Judgement) {
+        self.complete = true;
+        self.cpu = judgement.cpu;
+        self.findings =
+            judgement.findings.into_iter().map(|finding| self::finding(finding, policy)).collect();
+        let accepted = judgement.accepted.into_iter().filter_map(|(finding, index)| {
+            let exception = policy.exceptions.get(index)?;
+            Some(Accepted {
+                finding: self::finding(finding, policy),
+                reason: exception.reason.clone(),
+                until: exception.until.as_ref().map(|until| until.value.to_string()),
+            })
+        });
+        self.accepted = accepted.collect();
+        self.levels =
+            self.findings.iter().map(|found| (found.lint.clone(), level(&found.lint, policy))).collect();
+        self.artifacts =
+            inputs.into_iter().zip(judgement.judged).map(|(input, judged)| artifact(input, judged)).collect();
+        self.count();
+    }
+
+    /// The numbers, of what is there now.
+    pub fn count(&mut self) {
+        let mut summary = Summary { accepted: self.accepted.len(), ..Summary::default() };
+        for finding in &self.findings {
+            match (finding.undecided, finding.level) {
+                (true, _) => summary.undecided += 1,
+                (false, Level::Deny) => summary.errors += 1,
+                (false, _) => summary.warnings += 1,
+            }
+        }
+        summary.judged = self.artifacts.iter().filter(|artifact| artifact.status == Status::Judged).count();
+        self.summary = summary;
+    }
+}
+
+fn finding(finding: finding::Finding, policy: &Policy) -> Finding {
+    let (artifact, path, triples) = match finding.place {
+        Some(place) => (Some(place.name), Some(PathText::new(&place.path)), place.triples),
+        None => (None, None, Vec::new()),
+    };
+    Finding {
+        lint: finding.lint.to_owned(),
+        level: finding.level,
+        undecided: finding.undecided,
+        artifact,
+        path,
+        triples,
+        subject: finding.subject,
+        message: finding.message,
+        policy: finding.forbids.map(|forbids| Labelled {
+            at: Position::new(&policy.source, &forbids.span),
+            label: forbids.label,
+        }),
+        items: finding.items,
+        notes: finding.notes,
+        help: finding.help,
+    }
+}
+
+fn level(lint: &str, policy: &Policy) -> LevelSet {
+    match policy.lints.get(lint) {
+        Some(set) => LevelSet { level: set.value, at: Some(Position::new(&policy.source, &set.span)) },
+        None => LevelSet { level: lints::find(lint).map_or(Level::Deny, |lint| lint.default), at: None },
+    }
+}
+
+fn artifact(input: Input, judged: Judged) -> Artifact {
+    let mut artifact = Artifact {
+        name: input.name.shown,
+        path: PathText::new(&input.path),
+        triples: input.triples,
+        status: Status::Judged,
+        format: None,
+        error: None,
+        needs: None,
+        facts: None,
+        rule_applied: judged.rule_applied,
+        not_applicable: judged.not_applicable.into_iter().map(str::to_owned).collect(),
+        platforms: Vec::new(),
+    };
+    match input.reading {
+        Reading::Facts(facts) => {
+            artifact.needs = Some(needs(&facts, input.role));
+            artifact.facts = Some(facts);
+        }
+        Reading::Other(format) => (artifact.status, artifact.format) = (Status::NotExamined, Some(format)),
+        Reading::Unreadable(error) => {
+            (artifact.status, artifact.error) = (Status::Unreadable, Some(error.to_string()));
+        }
+        Reading::Ambiguous { message, .. } => {
+            (artifact.status, artifact.error) = (Status::Unreadable, Some(message));
+        }
+    }
+    artifact
+}
+
+fn needs(facts: &Facts, role: Option<Role>) -> Needs {
+    let is_static = facts.interpreter.is_none() && facts.needed.is_empty();
+    let linkage = match (role.unwrap_or(facts.role), is_static) {
+        (Role::Executable, true) => Some(Linkage::Static),
+        (Role::Executable, false) => Some(Linkage::Dynamic),
+        (Role::SharedObject, _) => None,
+    };
+    let mut floors: BTreeMap<String, Release> = BTreeMap::new();
+    let mut unordered = BTreeSet::new();
+    // Fact 13: musl ignores them. Fact 9: a weak need is no need.
+    let counted = facts.version_needs.iter().filter(|need| !need.weak && facts.libc != Libc::Musl);
+    for need in counted {
+        let version = AbiVersion::parse(&need.version, []);
+        match version.tag.release() {
+            Some(release) => match floors.get_mut(&version.namespace) {
+                Some(floor) if *floor >= *release => {}
+                _ => {
+                    floors.insert(version.namespace, release.clone());
+                }
+            },
+            None => {
+                unordered.insert(need.version.clone());
+            }
+        }
+    }
+    let floors = floors.into_iter().map(|(namespace, floor)| (namespace, floor.to_string())).collect();
+    Needs { linkage, floors, unordered }
+}
