@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use jiff::civil::Date;
 
-use crate::artifact::{Artifact, Libc, Role};
+use crate::artifact::{Artifact, Libc, Role, Symbols};
 use crate::finding::{Finding, Level, Place};
 use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject};
 use crate::lints::{cpu_too_new, dlopen_dependency};
@@ -100,11 +100,29 @@ pub struct Usage {
     subjects: BTreeMap<&'static str, BTreeSet<String>>,
     /// Namespaces with a ceiling, by span: whether a version of one was needed.
     namespaces: BTreeMap<(usize, usize), (String, bool)>,
+    /// Entries of `undefined` by span: text, whether a symbol needed it.
+    undefined: BTreeMap<(usize, usize), (String, bool)>,
     /// How far the CPU was examined.
     pub cpu: CpuExamined,
 }
 
 impl Usage {
+    /// Entries of `undefined` that allow no undefined symbol.
+    pub fn unused_undefined(&self) -> Vec<(Range<usize>, &str)> {
+        let unused = self.undefined.iter().filter(|(_, (_, used))| !used);
+        unused.map(|((start, end), (text, _))| (*start..*end, text.as_str())).collect()
+    }
+
+    /// Takes note of an artifact's undefined symbols, as far as `undefined` is
+    /// asked about them.
+    fn note_undefined<'s>(&mut self, symbols: impl Iterator<Item = &'s str> + Clone, rules: &Rules) {
+        for entry in rules.undefined.iter().flat_map(|list| &list.value) {
+            let key = (entry.span.start, entry.span.end);
+            let known = self.undefined.entry(key).or_insert_with(|| (entry.value.text(), false));
+            known.1 |= symbols.clone().any(|symbol| entry.value.allows(symbol));
+        }
+    }
+
     pub fn unused_libraries(&self) -> Vec<(Range<usize>, &str)> {
         let unused = self.libraries.iter().filter(|(_, (_, used))| !used);
         unused.map(|((start, end), (pattern, _))| (*start..*end, pattern.as_str())).collect()
@@ -158,11 +176,15 @@ impl Usage {
 }
 
 /// Whether the names of symbols would say more about this file: some version
-/// is over its ceiling.
+/// is over its ceiling, or undefined ones are allowed by name.
 pub fn wants_symbols(policy: &Policy, name: &Name, triples: &[String], facts: &Artifact) -> bool {
     each_triple(triples).any(|triple| {
         policy.rules(triple, name).is_ok_and(|rules| {
-            facts.version_needs.iter().any(|need| matches!(rules.judge(&need.version).1, Against::Above(_)))
+            rules.undefined.is_some()
+                || facts
+                    .version_needs
+                    .iter()
+                    .any(|need| matches!(rules.judge(&need.version).1, Against::Above(_)))
         })
     })
 }
@@ -258,6 +280,10 @@ fn judge_one(
             }
             usage.note_libraries(facts, &rules);
             usage.note_namespaces(facts, &rules);
+            if let Some(Symbols::All(symbols)) = &facts.symbols {
+                let undefined = symbols.iter().filter(|symbol| !symbol.defined && symbol.version.is_none());
+                usage.note_undefined(undefined.map(|symbol| symbol.name.as_str()), &rules);
+            }
         }
         for (index, exception) in policy.exceptions.iter().enumerate() {
             let artifact = exception.artifact.as_ref().is_none_or(|pattern| input.name.matches(pattern));

@@ -92,6 +92,31 @@ pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a st
         .map(|(_, candidate)| candidate)
 }
 
+/// The existing symbol that `wrong` was meant to be, if one is near: what
+/// stands behind the last `/` is the same (an import path that moved), or few
+/// letters differ.
+pub fn nearest_symbol<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let moved = wrong.rsplit_once('/').map(|(_, tail)| tail);
+    let most = (wrong.chars().count() / 6).clamp(1, 3);
+    let distance = |candidate: &str| {
+        let tail = candidate.rsplit('/').next().unwrap_or(candidate);
+        if moved.is_some_and(|moved| moved == tail) {
+            return Some(0);
+        }
+        // Nothing to measure where the lengths alone differ too much.
+        if wrong.len().abs_diff(candidate.len()) > 3 * most {
+            return None;
+        }
+        Some(strsim::osa_distance(wrong, candidate)).filter(|distance| *distance <= most)
+    };
+    candidates
+        .into_iter()
+        .filter(|candidate| *candidate != wrong)
+        .filter_map(|candidate| Some((distance(candidate)?, candidate)))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

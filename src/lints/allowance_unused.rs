@@ -9,7 +9,7 @@ pub static LINT: Lint = Lint {
     default: Level::Warn,
     undecided: false,
     enforces_rule: false,
-    summary: "an allowed library, a limit, an exception or a section that nothing uses",
+    summary: "an allowed library or symbol, a limit, an exception or a section that nothing uses",
     page: include_str!("allowance_unused.md"),
     check: Check::Run(check),
 };
@@ -21,6 +21,14 @@ fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
                 .subject(*pattern)
                 .forbids(span, "nothing that was judged needs it")
                 .help("remove it from `libraries`"),
+        );
+    }
+    for (span, entry) in &run.usage.unused_undefined() {
+        sink.push(
+            Finding::new(format!("no artifact has an undefined symbol that `{entry}` allows"))
+                .subject(*entry)
+                .forbids(span, "nothing that was judged needs it")
+                .help("remove it from `undefined`"),
         );
     }
     for (index, exception) in run.policy.exceptions.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 use super::parse::{Value, Walk};
-use super::{At, Keys, Linkage, Problem};
+use super::{At, Keys, Linkage, Problem, undefined};
 use crate::artifact::{AbiVersion, Cpu, Release};
 use crate::text::did_you_mean;
 
@@ -98,8 +98,15 @@ impl Walk {
                 self.not_enforced(key, key_span);
             }
             "undefined" => {
-                self.patterns(value, key);
-                self.not_enforced(key, key_span);
+                let span = value.span();
+                let mut entries = Vec::new();
+                for At { value, span } in self.strings(value, key) {
+                    match undefined::parse(&value, span) {
+                        Ok(entry) => entries.push(entry),
+                        Err(problem) => self.problem(problem),
+                    }
+                }
+                keys.undefined = Some(At { value: entries, span });
             }
             _ => self.unknown_key(key, key_span, place, known),
         }

@@ -6,10 +6,12 @@
 mod exceptions;
 mod keys;
 mod parse;
+pub mod presets;
 mod rules;
 #[cfg(test)]
 mod schema;
 mod scopes;
+mod undefined;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,6 +26,7 @@ use crate::finding::Level;
 pub use self::parse::{parse, read};
 pub use self::rules::{Against, Name, Rules};
 pub use self::scopes::{Scope, Selector, TargetSelector, nearest_triple, unknown_triple};
+pub use self::undefined::{Allowance, Provided};
 
 /// The file's name.
 pub const FILE_NAME: &str = "compat.toml";
@@ -116,6 +119,8 @@ pub struct Keys {
     pub cpu: Option<At<Cpu>>,
     /// Allowed `DT_NEEDED`; each pattern keeps its own span.
     pub libraries: Option<At<Vec<At<Pattern>>>>,
+    /// Symbols that the program which loads the artifact provides.
+    pub undefined: Option<At<Vec<At<Allowance>>>>,
 }
 
 impl Keys {
@@ -125,7 +130,7 @@ impl Keys {
 
     /// No key but version ceilings is set.
     pub fn has_only_versions(&self) -> bool {
-        self.linkage.is_none() && self.cpu.is_none() && self.libraries.is_none()
+        self.linkage.is_none() && self.cpu.is_none() && self.libraries.is_none() && self.undefined.is_none()
     }
 }
 

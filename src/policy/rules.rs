@@ -1,6 +1,6 @@
 //! What holds for one artifact on one target.
 
-use super::{At, Keys, Linkage, Pattern, Policy, Problem, Selector};
+use super::{Allowance, At, Keys, Linkage, Pattern, Policy, Problem, Selector};
 use crate::artifact::{AbiVersion, Cpu, Release, Tag};
 use std::collections::BTreeMap;
 
@@ -54,11 +54,12 @@ pub struct Rules {
     pub linkage: Option<At<Linkage>>,
     pub cpu: Option<At<Cpu>>,
     pub libraries: Option<At<Vec<At<Pattern>>>>,
+    pub undefined: Option<At<Vec<At<Allowance>>>>,
 }
 
 impl Rules {
     pub fn is_empty(&self) -> bool {
-        self.versions.is_empty() && self.linkage.is_none() && self.cpu.is_none() && self.libraries.is_none()
+        self.spans().next().is_none()
     }
 }
 
@@ -102,10 +103,12 @@ impl Rules {
         let versions = self.versions.values().map(|limit| &limit.span);
         let linkage = self.linkage.iter().map(|linkage| &linkage.span);
         let libraries = self.libraries.iter().map(|libraries| &libraries.span);
+        let undefined = self.undefined.iter().map(|undefined| &undefined.span);
         versions
             .chain(linkage)
             .chain(self.cpu.iter().map(|cpu| &cpu.span))
             .chain(libraries)
+            .chain(undefined)
             .map(|span| (span.start, span.end))
             .collect::<Vec<_>>()
             .into_iter()
@@ -202,6 +205,7 @@ struct Layers {
     linkage: Layer<Linkage>,
     cpu: Layer<Cpu>,
     libraries: Layer<Vec<At<Pattern>>>,
+    undefined: Layer<Vec<At<Allowance>>>,
 }
 
 impl Layers {
@@ -228,6 +232,12 @@ impl Layers {
             };
             set(&mut self.libraries, rank, libraries, "libraries", same, problems);
         }
+        if let Some(undefined) = &keys.undefined {
+            let same = |a: &Vec<At<Allowance>>, b: &Vec<At<Allowance>>| {
+                a.iter().map(|one| &one.value).eq(b.iter().map(|one| &one.value))
+            };
+            set(&mut self.undefined, rank, undefined, "undefined", same, problems);
+        }
     }
 
     fn done(self) -> Rules {
@@ -236,6 +246,7 @@ impl Layers {
             linkage: self.linkage.map(|layer| layer.1),
             cpu: self.cpu.map(|layer| layer.1),
             libraries: self.libraries.map(|layer| layer.1),
+            undefined: self.undefined.map(|layer| layer.1),
         }
     }
 }

@@ -49,7 +49,7 @@ pub struct Rules {
     pub packages: Option<Vec<String>>,
     /// Reserved: not enforced yet, so it is refused.
     pub install: Option<String>,
-    /// Reserved: not enforced yet, so it is refused.
+    /// Symbols that the program which loads the artifact provides: globs, literal names, presets ("preset:python").
     pub undefined: Option<Vec<String>>,
 }
 

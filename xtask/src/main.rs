@@ -3,6 +3,7 @@
 mod bench;
 mod fixtures;
 mod fuzz;
+mod presets;
 mod process;
 mod test;
 mod tools;
@@ -55,6 +56,12 @@ const TASKS: &[Task] = &[
         arguments: "[--quick] [--write]",
         about: "the speed figures beside their peers'; --write keeps them in docs/bench.md, --quick only shows that it works",
         run: bench::task,
+    },
+    Task {
+        name: "presets",
+        arguments: "[NAME…]",
+        about: "write the names that host programs export to src/policy/presets/, from Debian's packages and npm",
+        run: presets::task,
     },
 ];
 
