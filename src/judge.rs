@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use jiff::civil::Date;
 
-use crate::artifact::{Artifact, Libc, Role, Symbols};
+use crate::artifact::{Artifact, Libc, Pick, Role, Symbols};
 use crate::finding::{Finding, Level, Place};
 use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject};
 use crate::lints::{cpu_too_new, dlopen_dependency};
@@ -175,18 +175,20 @@ impl Usage {
     }
 }
 
-/// Whether the names of symbols would say more about this file: some version
-/// is over its ceiling, or undefined ones are allowed by name.
-pub fn wants_symbols(policy: &Policy, name: &Name, triples: &[String], facts: &Artifact) -> bool {
-    each_triple(triples).any(|triple| {
-        policy.rules(triple, name).is_ok_and(|rules| {
-            rules.undefined.is_some()
-                || facts
-                    .version_needs
-                    .iter()
-                    .any(|need| matches!(rules.judge(&need.version).1, Against::Above(_)))
-        })
-    })
+/// The symbols whose names say more about this file: those that carry a
+/// version over its ceiling; all of them where undefined ones are allowed by
+/// name.
+pub fn symbols_wanted(policy: &Policy, name: &Name, triples: &[String], facts: &Artifact) -> Pick {
+    let mut above = BTreeSet::new();
+    for rules in each_triple(triples).filter_map(|triple| policy.rules(triple, name).ok()) {
+        if rules.undefined.is_some() {
+            return Pick::All;
+        }
+        let needs = facts.version_needs.iter();
+        let of_rules = needs.filter(|need| matches!(rules.judge(&need.version).1, Against::Above(_)));
+        above.extend(of_rules.map(|need| need.index));
+    }
+    if above.is_empty() { Pick::None } else { Pick::OfVersions(above) }
 }
 
 /// The triples, or once "none".

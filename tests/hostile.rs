@@ -22,6 +22,7 @@ mod support {
 
 #[cfg(unix)]
 mod unix {
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs::{self, File};
     use std::ops::Range;
     use std::os::unix::fs::FileExt as _;
@@ -32,8 +33,11 @@ mod unix {
     use std::time::{Duration, Instant};
 
     use anyhow::{Context, bail, ensure};
-    use cargo_compat::artifact::{Artifact, Depth, Examined, ReadError, examine_bytes};
-    use cargo_compat::judge::{Input, Scope, judge, wants_symbols};
+    use cargo_compat::artifact::{
+        Artifact, Depth, Examined, More, Pick, ReadError, Symbol, Symbols, VersionNeed, examine_bytes,
+        examine_bytes_by,
+    };
+    use cargo_compat::judge::{Input, Scope, judge, symbols_wanted};
     use cargo_compat::lints::Reading;
     use cargo_compat::policy::{Name, Policy, Source, parse};
     use libtest_mimic::{Arguments, Failed, Trial};
@@ -330,7 +334,11 @@ mod unix {
         }
         if let Ok(Examined::Elf(facts)) = &mut symbols {
             serde_json::to_writer(std::io::sink(), &facts).map_err(|error| error.to_string())?;
-            facts.symbols = None;
+            if let Some(Symbols::All(all)) = facts.symbols.take()
+                && judged
+            {
+                some_are_of_all(bytes, facts, &all)?;
+            }
         }
         let (needs, symbols) = (format!("{needs:?}"), format!("{symbols:?}"));
         if needs == symbols {
@@ -339,16 +347,45 @@ mod unix {
         Err(format!("what is no symbol depends on how deep it is read:\n  {needs}\n  {symbols}"))
     }
 
+    /// Where all symbols can be read, those of some versions are the same ones.
+    fn some_are_of_all(bytes: &[u8], facts: &Artifact, all: &[Symbol]) -> Result<(), String> {
+        // As symbols know them: of two needs with one index the last.
+        let by_index: BTreeMap<u16, &VersionNeed> =
+            facts.version_needs.iter().map(|need| (need.index, need)).collect();
+        let wanted: BTreeSet<u16> = by_index.keys().copied().filter(|index| index % 2 == 0).collect();
+        let key = |need: &&VersionNeed| (need.file.clone(), need.version.clone());
+        let keys: BTreeSet<_> = wanted.iter().map(|index| key(&by_index[index])).collect();
+        let others: BTreeSet<_> = by_index.values().map(key).filter(|key| !keys.contains(key)).collect();
+        let symbols = Pick::OfVersions(wanted);
+        let some = examine_bytes_by(bytes.to_vec(), |_| More { symbols: symbols.clone(), bindings: false });
+        let some = match some {
+            Ok(Examined::Elf(facts)) => facts.symbols,
+            other => return Err(format!("not readable for some symbols: {other:?}")),
+        };
+        let Some(Symbols::OfVersions(some)) = some else { return Err(format!("{symbols:?}: {some:?}")) };
+        // Two indices may stand for one version, and one of them be wanted.
+        let carries = |symbol: &&Symbol| {
+            symbol.file.clone().zip(symbol.version.clone()).is_some_and(|carried| keys.contains(&carried))
+        };
+        let expected: Vec<&Symbol> = all.iter().filter(carries).collect();
+        let alike = by_index.len() == keys.len() + others.len();
+        if alike && format!("{some:?}") != format!("{expected:?}") {
+            return Err(format!("{symbols:?}: {some:?}\n  instead of {expected:?}"));
+        }
+        Ok(())
+    }
+
     fn judge_as_file(needs: &Result<Examined, ReadError>, bytes: &[u8]) {
         let name = Name::of_file("libhostile.so.1");
         let Ok(Examined::Elf(facts)) = needs else { return };
         let triples: Vec<String> = triples(facts).map(str::to_owned).to_vec();
-        let facts = match wants_symbols(&POLICY, &name, &triples, facts) {
-            false => facts.clone(),
-            true => match examine_bytes(bytes.to_vec(), Depth::Symbols) {
-                Ok(Examined::Elf(facts)) => facts,
-                other => panic!("readable without its symbols, and with them {other:?}"),
-            },
+        let more = |facts: &Artifact| More {
+            symbols: symbols_wanted(&POLICY, &name, &triples, facts),
+            bindings: false,
+        };
+        let facts = match examine_bytes_by(bytes.to_vec(), more) {
+            Ok(Examined::Elf(facts)) => facts,
+            other => panic!("readable without its symbols, and with them {other:?}"),
         };
         let input = Input {
             name,

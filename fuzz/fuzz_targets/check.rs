@@ -7,10 +7,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use cargo_compat::artifact::{Arch, Artifact, Depth, Endian, Examined, ReadError, Role, examine_bytes};
+use cargo_compat::artifact::{Arch, Artifact, Endian, Examined, More, ReadError, Role, examine_bytes_by};
 use cargo_compat::exit::Happened;
 use cargo_compat::finding::Level;
-use cargo_compat::judge::{Input, Scope, judge, wants_symbols};
+use cargo_compat::judge::{Input, Scope, judge, symbols_wanted};
 use cargo_compat::lints::Reading;
 use cargo_compat::policy::{Name, Policy, Source, parse};
 use cargo_compat::report::{self, MessageFormat, Report, Shown, Streams};
@@ -39,14 +39,12 @@ const TODAY: &str = "2026-11-20";
 fuzz_target!(|bytes: &[u8]| {
     let name = Name::of_file("libhostile.so.1");
     let mut triples = Vec::new();
-    let reading = match examine_bytes(bytes.to_vec(), Depth::Needs) {
-        Ok(Examined::Elf(facts)) => {
-            triples = triples_of(&facts);
-            Reading::Facts(match wants_symbols(&POLICY, &name, &triples, &facts) {
-                true => symbols(bytes),
-                false => facts,
-            })
-        }
+    let examined = examine_bytes_by(bytes.to_vec(), |facts| {
+        triples = triples_of(facts);
+        More { symbols: symbols_wanted(&POLICY, &name, &triples, facts), bindings: false }
+    });
+    let reading = match examined {
+        Ok(Examined::Elf(facts)) => Reading::Facts(facts),
         Ok(Examined::Other(format)) => Reading::Other(format),
         Err(error) => Reading::Unreadable(error),
     };
@@ -84,13 +82,6 @@ fuzz_target!(|bytes: &[u8]| {
         report::check(&report, format, false, &Streams::new(Some(color))).expect("a written report");
     }
 });
-
-fn symbols(bytes: &[u8]) -> Box<Artifact> {
-    match examine_bytes(bytes.to_vec(), Depth::Symbols) {
-        Ok(Examined::Elf(facts)) => facts,
-        other => panic!("readable without its symbols, and with them {other:?}"),
-    }
-}
 
 fn triples_of(facts: &Artifact) -> Vec<String> {
     let of_arch = TRIPLES.iter().filter(|(name, width, endian, _)| {

@@ -11,6 +11,7 @@ mod saved;
 mod source;
 mod version;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::cpu::Cpu;
-pub use self::elf::{Depth, Exports, Found};
+use self::elf::Choose;
+pub use self::elf::{Exports, Found};
 pub use self::format::Format;
 pub use self::machine::{Arch, Class, Endian};
 use self::saved::Word;
@@ -85,16 +87,67 @@ pub enum Examined {
     Other(Format),
 }
 
+/// How much of a file to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Everything but symbols: a few pages of any file.
+    Needs,
+    /// The dynamic symbols too.
+    Symbols,
+    /// What the loader binds.
+    Bindings,
+    /// The symbols, and what the loader binds.
+    All,
+}
+
+impl Depth {
+    fn more(self) -> More {
+        let symbols = if matches!(self, Self::Symbols | Self::All) { Pick::All } else { Pick::None };
+        More { symbols, bindings: matches!(self, Self::Bindings | Self::All) }
+    }
+}
+
+/// What to read of a file beyond its needs.
+#[derive(Debug, Clone, Default)]
+pub struct More {
+    pub symbols: Pick,
+    /// What the loader binds.
+    pub bindings: bool,
+}
+
+/// Which dynamic symbols to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Pick {
+    #[default]
+    None,
+    /// Those that carry one of these versions, by [`VersionNeed::index`].
+    OfVersions(BTreeSet<u16>),
+    All,
+}
+
 /// Reads one file, as deep as asked.
 pub fn examine(path: &Path, depth: Depth) -> Result<Examined, ReadError> {
+    examine_by(path, |_| depth.more())
+}
+
+/// Reads one file in one go: `choose` is told of its needs, and says what more
+/// to read of it.
+pub fn examine_by(path: &Path, mut choose: impl FnMut(&Artifact) -> More) -> Result<Examined, ReadError> {
     let source = Source::open(path)?;
-    contained(|| examine_source(&source, depth))
+    contained(|| examine_source(&source, &mut choose))
 }
 
 /// Reads what is in memory already.
 pub fn examine_bytes(bytes: Vec<u8>, depth: Depth) -> Result<Examined, ReadError> {
-    let source = Source::from_bytes(bytes);
-    examine_source(&source, depth)
+    examine_bytes_by(bytes, |_| depth.more())
+}
+
+/// [`examine_by`] of what is in memory already.
+pub fn examine_bytes_by(
+    bytes: Vec<u8>,
+    mut choose: impl FnMut(&Artifact) -> More,
+) -> Result<Examined, ReadError> {
+    examine_source(&Source::from_bytes(bytes), &mut choose)
 }
 
 /// A panic of the reader is an error of one file, not the end of the run.
@@ -103,9 +156,9 @@ fn contained(read: impl FnOnce() -> Result<Examined, ReadError>) -> Result<Exami
         .unwrap_or_else(|panic| Err(ReadError::Bug(crate::text::of_panic(&*panic))))
 }
 
-fn examine_source(source: &Source, depth: Depth) -> Result<Examined, ReadError> {
+fn examine_source(source: &Source, choose: &mut Choose<'_>) -> Result<Examined, ReadError> {
     match format::sniff(source)? {
-        Format::Elf => elf::read(source, depth),
+        Format::Elf => elf::read(source, choose),
         other => Ok(Examined::Other(other)),
     }
 }
@@ -245,6 +298,8 @@ pub struct VersionNeed {
 #[serde(rename_all = "kebab-case", tag = "read", content = "of")]
 pub enum Symbols {
     All(Vec<Symbol>),
+    /// Those that carry one of the versions that were asked about.
+    OfVersions(Vec<Symbol>),
     /// Why they could not be read.
     Unreadable(String),
 }
@@ -252,7 +307,7 @@ pub enum Symbols {
 impl Symbols {
     pub fn known(&self) -> &[Symbol] {
         match self {
-            Self::All(symbols) => symbols,
+            Self::All(symbols) | Self::OfVersions(symbols) => symbols,
             Self::Unreadable(_) => &[],
         }
     }

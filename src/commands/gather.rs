@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::artifact::{Artifact, Depth, Examined, Format, examine};
+use crate::artifact::{Artifact, Examined, Format, More, examine_by};
 use crate::files::{self, Found};
 use crate::judge::{self, Input};
 use crate::lints::Reading;
@@ -275,19 +275,15 @@ fn reading(
     name: &Name,
     triples: impl Fn(&Artifact) -> Vec<String>,
 ) -> (Reading, Vec<String>) {
-    match examine(path, Depth::Needs) {
-        Ok(Examined::Elf(facts)) => {
-            let triples = triples(&facts);
-            let facts = match judge::wants_symbols(policy, name, &triples, &facts) {
-                true => match examine(path, Depth::Symbols) {
-                    Ok(Examined::Elf(facts)) => facts,
-                    _ => facts,
-                },
-                false => facts,
-            };
-            (Reading::Facts(facts), triples)
-        }
-        Ok(Examined::Other(format)) => (Reading::Other(format), Vec::new()),
-        Err(error) => (Reading::Unreadable(error), Vec::new()),
-    }
+    let mut found = Vec::new();
+    let examined = examine_by(path, |facts| {
+        found = triples(facts);
+        More { symbols: judge::symbols_wanted(policy, name, &found, facts), ..More::default() }
+    });
+    let reading = match examined {
+        Ok(Examined::Elf(facts)) => Reading::Facts(facts),
+        Ok(Examined::Other(format)) => Reading::Other(format),
+        Err(error) => Reading::Unreadable(error),
+    };
+    (reading, found)
 }

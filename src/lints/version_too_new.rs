@@ -87,7 +87,7 @@ fn finding(
 type Carriers<'f> = HashMap<(&'f str, &'f str), Vec<&'f Symbol>>;
 
 fn carriers(facts: &Artifact) -> Option<Carriers<'_>> {
-    let Some(Symbols::All(symbols)) = &facts.symbols else { return None };
+    let Some(Symbols::All(symbols) | Symbols::OfVersions(symbols)) = &facts.symbols else { return None };
     let mut carriers = Carriers::new();
     for symbol in symbols {
         if let (Some(version), Some(file)) = (&symbol.version, &symbol.file) {

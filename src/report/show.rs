@@ -161,6 +161,7 @@ fn version_needs(facts: &Artifact) -> Vec<String> {
 fn symbols(facts: &Artifact) -> Option<String> {
     match facts.symbols.as_ref()? {
         Symbols::Unreadable(why) => Some(format!("cannot be read: {why}")),
+        Symbols::OfVersions(_) => None,
         Symbols::All(symbols) if symbols.is_empty() => None,
         Symbols::All(symbols) => {
             let defined =

@@ -52,6 +52,10 @@ pub struct RelocationTable {
     pub addend: bool,
     /// `DT_JMPREL`: bound at the first call, unless all is bound at start.
     pub plt: bool,
+    /// How many entries at its start are relative (`DT_RELACOUNT`,
+    /// `DT_RELCOUNT`): whatever these hold, glibc takes no symbol of them
+    /// (`elf/do-rel.h`, `elf_dynamic_do_Rel`).
+    pub relative: u64,
 }
 
 impl Dynamic {
@@ -100,6 +104,21 @@ impl<H: FileHeader<Endian = Endianness>> Strings<'_, '_, H> {
         let bytes = self.elf.source.c_string(self.offset + at, self.offset + self.size, what)?;
         self.spend(bytes.len())?;
         Ok(lossy(&bytes))
+    }
+
+    /// Where the last NUL is: no name begins behind it.
+    pub fn last_nul(&self) -> Result<Option<u64>, ReadError> {
+        const STEP: u64 = 4096;
+        let mut end = self.size;
+        while end > 0 {
+            let start = end.saturating_sub(STEP);
+            let part = self.elf.source.read(self.offset + start, end - start, "the dynamic string table")?;
+            if let Some(at) = part.iter().rposition(|byte| *byte == 0) {
+                return Ok(Some(start + at as u64));
+            }
+            end = start;
+        }
+        Ok(None)
     }
 
     /// Counts the bytes of a name that is given out.
@@ -196,7 +215,9 @@ impl Dynamic {
 #[derive(Default)]
 struct Sizes {
     rela: (Option<u64>, Option<u64>),
+    rela_relative: u64,
     rel: (Option<u64>, Option<u64>),
+    rel_relative: u64,
     plt: (Option<u64>, Option<u64>),
     plt_has_addend: bool,
 }
@@ -206,8 +227,10 @@ impl Sizes {
         match tag {
             elf::DT_RELA => self.rela.0 = Some(value),
             elf::DT_RELASZ => self.rela.1 = Some(value),
+            elf::DT_RELACOUNT => self.rela_relative = value,
             elf::DT_REL => self.rel.0 = Some(value),
             elf::DT_RELSZ => self.rel.1 = Some(value),
+            elf::DT_RELCOUNT => self.rel_relative = value,
             elf::DT_JMPREL => self.plt.0 = Some(value),
             elf::DT_PLTRELSZ => self.plt.1 = Some(value),
             elf::DT_PLTREL => self.plt_has_addend = value == 7, // DT_RELA
@@ -216,11 +239,15 @@ impl Sizes {
     }
 
     fn tables(self) -> Vec<RelocationTable> {
-        [(self.rela, true, false), (self.rel, false, false), (self.plt, self.plt_has_addend, true)]
-            .into_iter()
-            .filter_map(|((address, size), addend, plt)| {
-                Some(RelocationTable { address: address?, size: size?, addend, plt })
-            })
-            .collect()
+        [
+            (self.rela, true, false, self.rela_relative),
+            (self.rel, false, false, self.rel_relative),
+            (self.plt, self.plt_has_addend, true, 0),
+        ]
+        .into_iter()
+        .filter_map(|((address, size), addend, plt, relative)| {
+            Some(RelocationTable { address: address?, size: size?, addend, plt, relative })
+        })
+        .collect()
     }
 }

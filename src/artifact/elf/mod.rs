@@ -20,20 +20,10 @@ use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
 pub use self::exports::{Exports, Found};
 use super::machine::{libc_of_interpreter, libc_of_needed};
-use super::{Arch, Artifact, Class, Endian, Examined, Format, Libc, ReadError, Role, Source, Stack};
+use super::{Arch, Artifact, Class, Endian, Examined, Format, Libc, More, ReadError, Role, Source, Stack};
 
-/// How much of a file to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// Everything but symbols: a few pages of any file.
-    Needs,
-    /// The dynamic symbols too.
-    Symbols,
-    /// What the loader binds.
-    Bindings,
-    /// The symbols, and what the loader binds.
-    All,
-}
+/// Told of everything else, says what more to read.
+pub type Choose<'c> = dyn FnMut(&Artifact) -> More + 'c;
 
 /// Bytes of program headers that the kernel takes of a program
 /// (`fs/binfmt_elf.c`, `load_elf_phdrs`). The loader takes any of a library.
@@ -44,12 +34,12 @@ const LONGEST_PATH: usize = 1 << 16;
 /// `PT_LOAD`s read at most. Real files have up to ten.
 const MOST_LOADS: usize = 4096;
 
-pub fn read(source: &Source, depth: Depth) -> Result<Examined, ReadError> {
+pub fn read(source: &Source, choose: &mut Choose<'_>) -> Result<Examined, ReadError> {
     // `e_ident`: class at 4, byte order at 5, version at 6.
     let ident = source.read(0, 16, "the ELF identification")?;
     match ident[4] {
-        1 => Elf::<elf::FileHeader32<Endianness>>::open(source)?.examine(depth),
-        2 => Elf::<elf::FileHeader64<Endianness>>::open(source)?.examine(depth),
+        1 => Elf::<elf::FileHeader32<Endianness>>::open(source)?.examine(choose),
+        2 => Elf::<elf::FileHeader64<Endianness>>::open(source)?.examine(choose),
         class => Err(ReadError::Malformed(format!("EI_CLASS is {class}; 1 (32-bit) and 2 (64-bit) exist"))),
     }
 }
@@ -174,9 +164,7 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
     fn at_address(&self, address: u64, len: u64, what: &'static str) -> Result<Vec<u8>, ReadError> {
         let (offset, available) = self.offset_of(address, what)?;
         if len > available {
-            return Err(ReadError::Malformed(format!(
-                "{what} at address {address:#x} runs past the end of its segment"
-            )));
+            return Err(runs_past(address, what));
         }
         self.source.read(offset, len, what)
     }
@@ -221,7 +209,7 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
         }
     }
 
-    fn examine(&self, depth: Depth) -> Result<Examined, ReadError> {
+    fn examine(&self, choose: &mut Choose<'_>) -> Result<Examined, ReadError> {
         let endian = self.endian;
         let elf_type = self.header.e_type(endian);
         let named_type = match elf_type {
@@ -257,16 +245,6 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
         let soname = strings.one(dynamic.soname, "DT_SONAME")?;
         let version_needs = self.version_needs(&dynamic, &strings)?;
         let definitions = self.version_definitions(&dynamic, &strings)?;
-        let symbols = match depth {
-            Depth::Needs | Depth::Bindings => None,
-            Depth::Symbols | Depth::All => {
-                Some(self.symbols(&dynamic, &strings, &version_needs, &definitions))
-            }
-        };
-        let bindings = matches!(depth, Depth::Bindings | Depth::All).then(|| {
-            let bindings = self.bindings(&dynamic, &strings, &version_needs, &definitions);
-            bindings.map(Arc::new).map_err(|error| error.to_string())
-        });
         let notes = self.notes()?;
         let arch = self.arch();
         let pie = dynamic.flags_1 & elf::DF_1_PIE.0 != 0;
@@ -300,7 +278,7 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
         let name_service_calls =
             if is_static_glibc { self.name_service_calls().unwrap_or_default() } else { Vec::new() };
         let ident = self.header.e_ident();
-        Ok(Examined::Elf(Box::new(Artifact {
+        let mut facts = Box::new(Artifact {
             arch,
             elf_type: named_type,
             role,
@@ -312,12 +290,12 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
             rpath: split_path(strings.one(dynamic.rpath, "DT_RPATH")?, "DT_RPATH")?,
             runpath: split_path(strings.one(dynamic.runpath, "DT_RUNPATH")?, "DT_RUNPATH")?,
             version_definitions: definitions
-                .into_iter()
+                .iter()
                 .filter(|one| !one.base)
-                .map(|one| one.name)
+                .map(|one| one.name.clone())
                 .collect(),
-            symbols,
-            bindings,
+            symbols: None,
+            bindings: None,
             relr: dynamic.relr,
             pie,
             bind_now: dynamic.bind_now(),
@@ -332,7 +310,16 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
             interpreter,
             needed,
             version_needs,
-        })))
+        });
+        let more = choose(&facts);
+        let needs = &facts.version_needs;
+        let symbols = self.symbols(&more.symbols, &dynamic, &strings, needs, &definitions);
+        let bindings = more.bindings.then(|| {
+            let bindings = self.bindings(&dynamic, &strings, needs, &definitions);
+            bindings.map(Arc::new).map_err(|error| error.to_string())
+        });
+        (facts.symbols, facts.bindings) = (symbols, bindings);
+        Ok(Examined::Elf(facts))
     }
 
     /// `objcopy --only-keep-debug` keeps the headers and drops the bytes:
@@ -367,6 +354,10 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
             _ => self.place(entry).is_none(),
         }
     }
+}
+
+fn runs_past(address: u64, what: &str) -> ReadError {
+    ReadError::Malformed(format!("{what} at address {address:#x} runs past the end of its segment"))
 }
 
 fn lossy(bytes: &[u8]) -> String {

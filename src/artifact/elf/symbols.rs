@@ -1,7 +1,8 @@
 //! The dynamic symbol table. It attributes needs; it never decides them, so
 //! what cannot be read here is said and leaves the needs as they are.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
+use std::ffi::CStr;
 
 use object::Endianness;
 use object::elf;
@@ -9,110 +10,182 @@ use object::read::elf::{FileHeader, Rel, Rela, SectionHeader, Sym};
 
 use super::dynamic::{Dynamic, Strings};
 use super::versions::Definition;
-use super::{Elf, ReadError, lossy, record};
-use crate::artifact::{Binding, Symbol, Symbols, VersionNeed};
+use super::{Elf, ReadError, lossy, record, runs_past};
+use crate::artifact::{Binding, Pick, Symbol, Symbols, VersionNeed};
 
 /// Symbols read at most. The largest libraries of Debian have some 300,000.
 const MOST_SYMBOLS: u64 = 1 << 21;
+/// Entries of a table that are in memory at a time.
+const AT_A_TIME: u64 = 2048;
 /// `VERSYM_HIDDEN`: a definition that is not the default one.
 pub(super) const HIDDEN: u16 = 0x8000;
+/// `VER_NDX_GLOBAL`: no version.
+const UNVERSIONED: u16 = 1;
+
+/// What an index of `DT_VERSYM` stands for.
+type Version<'v> = (Option<&'v VersionNeed>, Option<&'v Definition>);
+
+/// By index; of two alike the last counts.
+fn versions<'v>(needs: &'v [VersionNeed], definitions: &'v [Definition]) -> Vec<Version<'v>> {
+    let needed = needs.iter().map(|need| need.index);
+    let defined = definitions.iter().map(|one| one.index);
+    let last = needed.chain(defined).max().map_or(0, usize::from);
+    let mut versions: Vec<Version<'v>> = vec![(None, None); last + 1];
+    for need in needs {
+        versions[usize::from(need.index)].0 = Some(need);
+    }
+    for definition in definitions {
+        versions[usize::from(definition.index)].1 = Some(definition);
+    }
+    versions
+}
 
 impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     pub fn symbols(
         &self,
+        pick: &Pick,
         dynamic: &Dynamic,
         strings: &Strings<'_, '_, H>,
         needs: &[VersionNeed],
         definitions: &[Definition],
-    ) -> Symbols {
-        match self.try_symbols(dynamic, strings, needs, definitions) {
-            Ok(symbols) => Symbols::All(symbols),
+    ) -> Option<Symbols> {
+        let only = match pick {
+            Pick::None => return None,
+            Pick::All => None,
+            Pick::OfVersions(indices) => Some(indices),
+        };
+        Some(match self.try_symbols(only, dynamic, strings, needs, definitions) {
             Err(error) => Symbols::Unreadable(error.to_string()),
-        }
+            Ok(symbols) if only.is_some() => Symbols::OfVersions(symbols),
+            Ok(symbols) => Symbols::All(symbols),
+        })
     }
 
     fn try_symbols(
         &self,
+        only: Option<&BTreeSet<u16>>,
         dynamic: &Dynamic,
         strings: &Strings<'_, '_, H>,
         needs: &[VersionNeed],
         definitions: &[Definition],
     ) -> Result<Vec<Symbol>, ReadError> {
-        let Some(table_at) = dynamic.symbol_table else { return Ok(Vec::new()) };
+        let mut symbols = Vec::new();
+        let Some(table_at) = dynamic.symbol_table else { return Ok(symbols) };
         let (count, sure) = self.bounded_symbol_count(dynamic, table_at)?;
         if count == 0 {
-            return Ok(Vec::new());
+            return Ok(symbols);
         }
+        const WHAT: &str = "the dynamic symbol table";
         let size = size_of::<H::Sym>() as u64;
-        let table = self.at_address(table_at, count.saturating_mul(size), "the dynamic symbol table")?;
-        let names = self.source.read(strings.offset, strings.size, "the dynamic string table")?;
+        let table = self.range_at(table_at, count * size, WHAT)?;
         let indices = match dynamic.versym {
-            Some(address) => self.at_address(address, count.saturating_mul(2), "DT_VERSYM")?,
-            None => Vec::new(),
+            Some(address) => Some(self.range_at(address, count * 2, "DT_VERSYM")?),
+            None => None,
         };
-        let needs: HashMap<u16, &VersionNeed> = needs.iter().map(|need| (need.index, need)).collect();
-        let definitions: HashMap<u16, &Definition> = definitions.iter().map(|one| (one.index, one)).collect();
-        let name_of = |at: u32| {
-            let tail = names.get(at as usize..).unwrap_or_default();
-            let end = tail.iter().position(|byte| *byte == 0)?;
-            Some(lossy(&tail[..end]))
+        let versions = versions(needs, definitions);
+        // Of all symbols the names are read at once, of a few one by one.
+        let names = match only {
+            None => Some(self.source.read(strings.offset, strings.size, "the dynamic string table")?),
+            Some(_) => None,
         };
-        // Entry 0 is reserved.
-        let entries = table.chunks_exact(size as usize).enumerate().skip(1);
-        let mut symbols = Vec::with_capacity(count as usize);
-        for (at, entry) in entries {
-            let entry: H::Sym = record(entry);
-            let Some(name) = name_of(entry.st_name(self.endian)) else {
-                // Past what hashes and relocations prove, the table has ended.
-                if at as u64 >= sure {
-                    break;
-                }
-                return Err(ReadError::Malformed(format!("the name of dynamic symbol {at} is out of range")));
+        let last_nul = strings.last_nul()?;
+        for first in (0..count).step_by(AT_A_TIME as usize) {
+            let here = AT_A_TIME.min(count - first);
+            let entries = self.source.read(table + first * size, here * size, WHAT)?;
+            let raw = match indices {
+                Some(indices) => self.source.read(indices + first * 2, here * 2, "DT_VERSYM")?,
+                None => Vec::new(),
             };
-            strings.spend(name.len())?;
-            let raw = indices.get(at * 2..at * 2 + 2).and_then(|pair| pair.first_chunk().copied());
-            let raw = raw.map_or(1, |pair| {
-                if self.header.is_big_endian() { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
-            });
-            let index = raw & !HIDDEN;
-            let need = needs.get(&index);
-            let defined = entry.st_shndx(self.endian) != elf::SHN_UNDEF;
-            let definition = definitions.get(&index).filter(|one| defined && !one.base);
-            let version = need.map(|need| &need.version).or_else(|| definition.map(|one| &one.name));
-            let file = need.map(|need| &need.file);
-            strings.spend(version.map_or(0, String::len) + file.map_or(0, String::len))?;
-            symbols.push(Symbol {
-                name,
-                binding: match entry.st_bind() {
-                    elf::STB_LOCAL => Binding::Local,
-                    elf::STB_GLOBAL => Binding::Global,
-                    elf::STB_WEAK => Binding::Weak,
-                    _ => Binding::Other,
-                },
-                kind: match entry.st_type() {
-                    elf::STT_NOTYPE => "notype",
-                    elf::STT_OBJECT => "object",
-                    elf::STT_FUNC => "func",
-                    elf::STT_TLS => "tls",
-                    elf::STT_GNU_IFUNC => "ifunc",
-                    elf::STT_SECTION => "section",
-                    elf::STT_FILE => "file",
-                    elf::STT_COMMON => "common",
-                    _ => "other",
-                },
-                visibility: match entry.st_visibility() {
-                    elf::STV_DEFAULT => "default",
-                    elf::STV_INTERNAL => "internal",
-                    elf::STV_HIDDEN => "hidden",
-                    _ => "protected",
-                },
-                defined,
-                version: version.cloned(),
-                file: file.cloned(),
-                hidden: need.is_none() && raw & HIDDEN != 0,
-            });
+            for (at, entry) in (first..).zip(entries.chunks_exact(size as usize)) {
+                // Entry 0 is reserved.
+                if at == 0 {
+                    continue;
+                }
+                let entry: H::Sym = record(entry);
+                let name_at = u64::from(entry.st_name(self.endian));
+                if last_nul.is_none_or(|last| name_at > last) {
+                    // Past what hashes and relocations prove, the table has ended.
+                    if at >= sure {
+                        return Ok(symbols);
+                    }
+                    return Err(ReadError::Malformed(format!(
+                        "the name of dynamic symbol {at} is out of range"
+                    )));
+                }
+                let from = (at - first) as usize * 2;
+                let raw = raw.get(from..from + 2).map_or(UNVERSIONED, |pair| self.number(pair) as u16);
+                let index = raw & !HIDDEN;
+                if only.is_some_and(|only| !only.contains(&index)) {
+                    continue;
+                }
+                let name = match &names {
+                    Some(names) => {
+                        let tail = names.get(name_at as usize..).unwrap_or_default();
+                        let name = CStr::from_bytes_until_nul(tail).map_or(&[][..], CStr::to_bytes);
+                        strings.spend(name.len())?;
+                        lossy(name)
+                    }
+                    None => strings.get(name_at, "a dynamic symbol's name")?,
+                };
+                let version = versions.get(usize::from(index)).copied().unwrap_or_default();
+                symbols.push(self.symbol(&entry, name, raw, version, strings)?);
+            }
         }
         Ok(symbols)
+    }
+
+    fn symbol(
+        &self,
+        entry: &H::Sym,
+        name: String,
+        raw: u16,
+        (need, definition): Version<'_>,
+        strings: &Strings<'_, '_, H>,
+    ) -> Result<Symbol, ReadError> {
+        let defined = entry.st_shndx(self.endian) != elf::SHN_UNDEF;
+        let definition = definition.filter(|one| defined && !one.base);
+        let version = need.map(|need| &need.version).or_else(|| definition.map(|one| &one.name));
+        let file = need.map(|need| &need.file);
+        strings.spend(version.map_or(0, String::len) + file.map_or(0, String::len))?;
+        Ok(Symbol {
+            name,
+            binding: match entry.st_bind() {
+                elf::STB_LOCAL => Binding::Local,
+                elf::STB_GLOBAL => Binding::Global,
+                elf::STB_WEAK => Binding::Weak,
+                _ => Binding::Other,
+            },
+            kind: match entry.st_type() {
+                elf::STT_NOTYPE => "notype",
+                elf::STT_OBJECT => "object",
+                elf::STT_FUNC => "func",
+                elf::STT_TLS => "tls",
+                elf::STT_GNU_IFUNC => "ifunc",
+                elf::STT_SECTION => "section",
+                elf::STT_FILE => "file",
+                elf::STT_COMMON => "common",
+                _ => "other",
+            },
+            visibility: match entry.st_visibility() {
+                elf::STV_DEFAULT => "default",
+                elf::STV_INTERNAL => "internal",
+                elf::STV_HIDDEN => "hidden",
+                _ => "protected",
+            },
+            defined,
+            version: version.cloned(),
+            file: file.cloned(),
+            hidden: need.is_none() && raw & HIDDEN != 0,
+        })
+    }
+
+    /// The file offset of a table at an address, which must lie in one segment.
+    fn range_at(&self, address: u64, len: u64, what: &'static str) -> Result<u64, ReadError> {
+        let (offset, available) = self.offset_of(address, what)?;
+        if len > available {
+            return Err(runs_past(address, what));
+        }
+        Ok(offset)
     }
 
     /// As `symbol_count`, within the limit.
@@ -226,16 +299,22 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     fn count_by_relocations(&self, dynamic: &Dynamic) -> Result<u64, ReadError> {
         let mut count = 0;
         // Only MIPS 64 packs `r_info` otherwise; it has `DT_HASH`.
-        for relocations in &dynamic.relocations {
-            let size = if relocations.addend { size_of::<H::Rela>() } else { size_of::<H::Rel>() };
-            let table = self.at_address(relocations.address, relocations.size, "a relocation table")?;
-            for entry in table.chunks_exact(size) {
-                let symbol = if relocations.addend {
-                    record::<H::Rela>(entry).r_sym(self.endian, false)
-                } else {
-                    record::<H::Rel>(entry).r_sym(self.endian)
-                };
-                count = count.max(u64::from(symbol) + 1);
+        for table in &dynamic.relocations {
+            const WHAT: &str = "a relocation table";
+            let size = if table.addend { size_of::<H::Rela>() } else { size_of::<H::Rel>() } as u64;
+            let offset = self.range_at(table.address, table.size, WHAT)?;
+            let entries = table.size / size;
+            for first in (table.relative.min(entries)..entries).step_by(AT_A_TIME as usize) {
+                let here = AT_A_TIME.min(entries - first);
+                let some = self.source.read(offset + first * size, here * size, WHAT)?;
+                for entry in some.chunks_exact(size as usize) {
+                    let symbol = if table.addend {
+                        record::<H::Rela>(entry).r_sym(self.endian, false)
+                    } else {
+                        record::<H::Rel>(entry).r_sym(self.endian)
+                    };
+                    count = count.max(u64::from(symbol) + 1);
+                }
             }
         }
         Ok(if count == 1 { 0 } else { count })
