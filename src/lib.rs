@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub mod artifact;
+pub mod blame;
 mod cli;
 mod commands;
 pub mod exit;

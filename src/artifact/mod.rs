@@ -25,8 +25,7 @@ pub use self::elf::{Exports, Found};
 pub use self::format::Format;
 pub use self::machine::{Arch, Class, Endian};
 use self::saved::Word;
-use self::source::Source;
-pub use self::source::kind_of;
+pub use self::source::{Source, kind_of};
 pub use self::version::{AbiVersion, Release, Tag};
 
 /// The longest name read from a file, in bytes. C++ names of 30 KB are real.

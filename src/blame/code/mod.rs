@@ -1,0 +1,258 @@
+//! Inside a linked file: which functions need an import, and who calls them.
+//!
+//! A dynamic relocation gives the slot of an import. Code is scanned for
+//! references to that slot, and to the stub that jumps through it; `.symtab`
+//! names the function around each. No disassembler takes part.
+
+mod addresses;
+mod functions;
+mod graph;
+mod image;
+mod scan;
+mod tables;
+
+use std::fmt;
+use std::path::Path;
+
+use self::functions::Functions;
+use self::graph::Graph;
+use self::image::{Filled, Image, Slot};
+use self::scan::{Found, NOBODY};
+use self::tables::Tables;
+use crate::artifact::{ReadError, Source};
+
+/// The architectures whose code is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Machine {
+    X86_64,
+    S390x,
+    Ppc64le,
+    Aarch64,
+}
+
+/// Why a file's code says nothing.
+#[derive(Debug)]
+pub enum CannotSay {
+    Unreadable(ReadError),
+    /// An `e_machine` whose code is not understood.
+    Machine(u16),
+    /// What it is instead of a linked file of 64 bits.
+    NotLinked(&'static str),
+    /// The section headers were stripped, and nothing else says where what is.
+    NoSections,
+    /// More of something than any real file has.
+    TooMuch(&'static str),
+}
+
+impl From<ReadError> for CannotSay {
+    fn from(error: ReadError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl fmt::Display for CannotSay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => error.fmt(f),
+            Self::Machine(machine) => write!(f, "code for machine {machine} (e_machine) is not understood"),
+            Self::NotLinked(what) => f.write_str(what),
+            Self::NoSections => f.write_str("it has no section headers that tell where its code is"),
+            Self::TooMuch(what) => write!(f, "it has more {what} than are read"),
+        }
+    }
+}
+
+impl std::error::Error for CannotSay {}
+
+/// A symbol that another file defines.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Import {
+    pub name: String,
+    /// The version node that is asked for, `GLIBC_2.34`; `None` where any will do.
+    pub version: Option<String>,
+}
+
+/// A function of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Function {
+    /// Mangled names, the leading one first; several where functions were
+    /// folded into one, none in a stripped file.
+    pub symbols: Vec<String>,
+    /// Where it begins.
+    pub address: u64,
+}
+
+impl Function {
+    pub fn symbol(&self) -> Option<&str> {
+        self.symbols.first().map(String::as_str)
+    }
+}
+
+/// Who needs an import.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct References {
+    /// Functions whose own code calls it or takes its address, by address.
+    pub functions: Vec<Function>,
+    /// Functions that name a table in data in which the import stands: they
+    /// may call it.
+    pub by_table: Vec<Function>,
+    /// The names of such tables, as far as they have some.
+    pub tables: Vec<String>,
+    /// Places in code that belong to no known function.
+    pub unnamed: Vec<u64>,
+    /// No relocation fills in its address: nothing can call it.
+    pub dead: bool,
+}
+
+/// A way of calls, the first of the functions the user's own and the last the
+/// one asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    pub functions: Vec<Function>,
+    /// Some step is by a table or an address that is taken, and so only likely.
+    pub through_table: bool,
+}
+
+/// The code of one linked file.
+#[derive(Debug)]
+pub struct Code {
+    machine: Machine,
+    entry: u64,
+    imports: Vec<Option<Import>>,
+    slots: Vec<Slot>,
+    functions: Functions,
+    tables: Tables,
+    found: Found,
+    graph: Graph,
+}
+
+impl Code {
+    /// Reads a file's code, symbols and relocations.
+    ///
+    /// # Errors
+    /// Where the file is not readable, for a machine that is not understood, or
+    /// without section headers.
+    pub fn open(path: &Path) -> Result<Self, CannotSay> {
+        Self::read(&Source::open(path)?)
+    }
+
+    /// The same of bytes or a file that is open.
+    pub fn read(source: &Source) -> Result<Self, CannotSay> {
+        let image = Image::open(source)?;
+        let functions = Functions::read(&image)?;
+        let slots = image.slots()?;
+        let mut found = scan::scan(&image, &functions, &slots)?;
+        let tables = Tables::read(&image, &slots, &found)?;
+        let graph = Graph::new(&functions, &slots, &found, &tables);
+        found.calls = Vec::new();
+        found.taken = Vec::new();
+        found.data = Vec::new();
+        Ok(Self {
+            machine: image.machine,
+            entry: image.entry,
+            imports: image.imports()?,
+            slots,
+            functions,
+            tables,
+            found,
+            graph,
+        })
+    }
+
+    pub fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// Every symbol that another file has to define, in the file's order.
+    pub fn imports(&self) -> impl Iterator<Item = &Import> {
+        self.imports.iter().flatten()
+    }
+
+    /// Whether the file names its own functions.
+    pub fn has_symbols(&self) -> bool {
+        self.functions.len() > 0
+    }
+
+    /// The mangled names of all functions that the file holds.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        (0..self.functions.len() as u32).flat_map(|at| self.functions.names(at))
+    }
+
+    /// Who needs an import. One that the file does not have is dead.
+    pub fn references(&self, import: &Import) -> References {
+        let mut references = References { dead: true, ..References::default() };
+        let is_it = |symbol: u32| self.imports.get(symbol as usize).and_then(Option::as_ref) == Some(import);
+        let mut slots = Vec::new();
+        let mut by_table = Vec::new();
+        for (at, slot) in self.slots.iter().enumerate() {
+            let (Filled::Symbol(symbol) | Filled::Copy(symbol)) = slot.filled else { continue };
+            if !is_it(symbol) {
+                continue;
+            }
+            references.dead = false;
+            slots.push(at as u32);
+            if let Some(table) = self.tables.at(slot.address) {
+                references.tables.extend(self.tables.name(table).map(str::to_owned));
+                by_table.extend(self.graph.users_of_table(table));
+            }
+        }
+        let uses = self.found.uses.iter().filter(|one| slots.binary_search(&one.slot).is_ok());
+        let mut functions = Vec::new();
+        for one in uses {
+            if one.function == NOBODY {
+                references.unnamed.push(one.site);
+            } else {
+                functions.push(one.function);
+            }
+        }
+        functions.sort_unstable();
+        functions.dedup();
+        by_table.sort_unstable();
+        by_table.dedup();
+        by_table.retain(|function| functions.binary_search(function).is_err());
+        references.tables.sort();
+        references.tables.dedup();
+        references.functions = functions.into_iter().map(|at| self.function(at)).collect();
+        references.by_table = by_table.into_iter().map(|at| self.function(at)).collect();
+        references
+    }
+
+    /// Whether a function is of the C start files, which the linker adds to
+    /// every program: the entry, and what runs constructors and destructors.
+    pub fn is_start_file(&self, function: &Function) -> bool {
+        /// Of `Scrt1.o`, `crti.o` and `crtbeginS.o`.
+        const START: [&str; 9] = [
+            "_start",
+            "_init",
+            "_fini",
+            "deregister_tm_clones",
+            "register_tm_clones",
+            "__do_global_dtors_aux",
+            "frame_dummy",
+            "call_weak_fn",
+            "_dl_relocate_static_pie",
+        ];
+        let entered = self.functions.starting(self.entry).map(|at| self.functions.entries[at as usize].start);
+        entered == Some(function.address)
+            || function.symbols.iter().any(|symbol| START.contains(&symbol.as_str()))
+    }
+
+    /// The shortest way to a function from one of which `is_user`, given
+    /// mangled names. Calls count before tables: a way by calls alone is
+    /// preferred to any by a table.
+    pub fn chain(&self, to: &Function, is_user: impl Fn(&str) -> bool) -> Option<Chain> {
+        let to = self.functions.starting(to.address)?;
+        let way = self.graph.way(to, |at| self.functions.names(at).any(&is_user))?;
+        Some(Chain {
+            functions: way.functions.into_iter().map(|at| self.function(at)).collect(),
+            through_table: way.through_table,
+        })
+    }
+
+    fn function(&self, at: u32) -> Function {
+        Function {
+            symbols: self.functions.names(at).map(str::to_owned).collect(),
+            address: self.functions.entries[at as usize].start,
+        }
+    }
+}
