@@ -219,6 +219,9 @@ struct FromArgs {
         "unstable", "rest",
     ])]
     artifact: Vec<PathBuf>,
+    /// Look for libraries in this folder, which holds the system that the artifacts run on [default: the libraries at hand for the target]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     /// Take what was built before; a file older than its sources is an error
     #[arg(long, conflicts_with_all = ["build_with", "rest"])]
     no_build: bool,
@@ -332,7 +335,7 @@ impl FromArgs {
             rest: self.rest,
             build_with: self.build_with,
         };
-        Request { cargo, artifacts: self.artifact, no_build: self.no_build }
+        Request { cargo, artifacts: self.artifact, no_build: self.no_build, root: self.root }
     }
 }
 

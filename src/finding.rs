@@ -86,6 +86,27 @@ pub enum Item {
     Source {
         path: String,
     },
+    /// A reference that nothing defines, as far as is known.
+    Symbol {
+        name: String,
+        /// The version node that it asks for.
+        version: Option<String>,
+        /// The library that the version is needed of.
+        file: Option<String>,
+        /// When the loader looks for it; absent where it never does.
+        at: Option<BoundAt>,
+    },
+}
+
+/// When the loader looks a symbol up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum BoundAt {
+    /// Before the first instruction.
+    Start,
+    /// When it is first called.
+    Call,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

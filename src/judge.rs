@@ -8,10 +8,11 @@ use std::path::PathBuf;
 
 use jiff::civil::Date;
 
-use crate::artifact::{Artifact, Libc, Pick, Role, Symbols};
+use crate::artifact::{Artifact, Libc, Pick, Role};
 use crate::finding::{Finding, Level, Place};
 use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject};
 use crate::lints::{cpu_too_new, dlopen_dependency};
+use crate::loader::Verdict;
 use crate::policy::{Against, Name, Policy, Problem, Rules, Selector};
 use crate::text::did_you_mean;
 
@@ -41,6 +42,8 @@ pub struct Input {
     /// What it was built for; several where the file leaves it open, none
     /// where nothing tells.
     pub triples: Vec<String>,
+    /// What the static loader says, with the libraries at hand.
+    pub verdict: Option<Verdict>,
 }
 
 impl Input {
@@ -176,14 +179,10 @@ impl Usage {
 }
 
 /// The symbols whose names say more about this file: those that carry a
-/// version over its ceiling; all of them where undefined ones are allowed by
-/// name.
+/// version over its ceiling.
 pub fn symbols_wanted(policy: &Policy, name: &Name, triples: &[String], facts: &Artifact) -> Pick {
     let mut above = BTreeSet::new();
     for rules in each_triple(triples).filter_map(|triple| policy.rules(triple, name).ok()) {
-        if rules.undefined.is_some() {
-            return Pick::All;
-        }
         let needs = facts.version_needs.iter();
         let of_rules = needs.filter(|need| matches!(rules.judge(&need.version).1, Against::Above(_)));
         above.extend(of_rules.map(|need| need.index));
@@ -282,9 +281,11 @@ fn judge_one(
             }
             usage.note_libraries(facts, &rules);
             usage.note_namespaces(facts, &rules);
-            if let Some(Symbols::All(symbols)) = &facts.symbols {
-                let undefined = symbols.iter().filter(|symbol| !symbol.defined && symbol.version.is_none());
-                usage.note_undefined(undefined.map(|symbol| symbol.name.as_str()), &rules);
+            if let Some(Ok(bindings)) = &facts.bindings {
+                let undefined = bindings.imports.iter().filter(|import| import.version.is_none());
+                let names = undefined.map(|import| &import.name).chain(&bindings.leftovers);
+                usage.note_undefined(names.map(String::as_str), &rules);
+                rule_applied |= rules.undefined.is_some();
             }
         }
         for (index, exception) in policy.exceptions.iter().enumerate() {
@@ -307,6 +308,7 @@ fn judge_one(
             stale: input.stale.as_ref(),
             compiler_flags: &input.compiler_flags,
             triple,
+            verdict: input.verdict.as_ref(),
             rules: &rules,
         };
         let mut findings = Vec::new();

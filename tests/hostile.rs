@@ -39,6 +39,7 @@ mod unix {
     };
     use cargo_compat::judge::{Input, Scope, judge, symbols_wanted};
     use cargo_compat::lints::Reading;
+    use cargo_compat::loader::{self, Bind, Family, Root, load};
     use cargo_compat::policy::{Name, Policy, Source, parse};
     use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -381,15 +382,19 @@ mod unix {
         let triples: Vec<String> = triples(facts).map(str::to_owned).to_vec();
         let more = |facts: &Artifact| More {
             symbols: symbols_wanted(&POLICY, &name, &triples, facts),
-            bindings: false,
+            bindings: true,
         };
         let facts = match examine_bytes_by(bytes.to_vec(), more) {
             Ok(Examined::Elf(facts)) => facts,
             other => panic!("readable without its symbols, and with them {other:?}"),
         };
+        let nothing = Root::of_folders("/nowhere", Family::Glibc { release: None }, Vec::new());
+        let verdict = loader::Subject::new("/app/libhostile.so.1", &facts)
+            .map(|subject| load(&subject, &nothing, Bind::Everything));
         let input = Input {
             name,
             path: "libhostile.so.1".into(),
+            verdict,
             reading: Reading::Facts(facts),
             role: None,
             from_cargo: false,

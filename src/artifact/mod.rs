@@ -172,7 +172,7 @@ pub enum Role {
 }
 
 /// The C library that a process of this file gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Libc {
@@ -339,6 +339,11 @@ pub struct Symbol {
 pub struct Bindings {
     pub imports: Vec<Import>,
     pub exports: Exports,
+    /// Strong undefined names that only `.symtab` has: traces of a linker that
+    /// was told to leave references unresolved (fact 23).
+    pub leftovers: Vec<String>,
+    /// `R_*_NONE` in `DT_JMPREL`, another such trace.
+    pub empty_plt_slots: usize,
     /// `DF_1_NODEFLIB`: no default folders for its needs.
     pub no_default_folders: bool,
 }
@@ -362,7 +367,7 @@ pub struct Import {
 }
 
 /// When the loader looks a reference up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum When {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 
+use super::bind::{Libraries, bind};
 use super::gather::{Gathered, Request, gather};
 use crate::artifact::Format;
 use crate::exit::Happened;
@@ -121,6 +122,10 @@ fn judge_all(
         ),
         false => None,
     };
+    if let Some(root) = options.request.root.as_ref().filter(|root| !root.is_dir()) {
+        let failure = Failure::new(format!("the root {} is no folder", text::path(root)));
+        return Err(Stop::Usage(failure.help("name the folder that holds `usr` and `lib` of the system")));
+    }
     let policy = read_policy(options, folder, manifest.as_ref())?;
     report.set_policy(&policy.source, &[]);
     if manifest.is_some() {
@@ -129,6 +134,8 @@ fn judge_all(
     let policy = known_targets(policy, &options.request.cargo.targets)?;
     let mut gathered =
         gather(&options.request, &policy, manifest.as_ref(), folder, streams).map_err(Stop::NotJudged)?;
+    let libraries = Libraries { root: options.request.root.clone(), folders: Vec::new() };
+    bind(&mut gathered.inputs, &libraries);
     let whole = manifest.is_some() && !options.request.cargo.selects();
     let scope = Scope { whole, known: std::mem::take(&mut gathered.known) };
     let judgement = match judge::judge(&policy, &gathered.inputs, &scope, today) {

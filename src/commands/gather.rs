@@ -22,6 +22,8 @@ pub struct Request {
     /// Files and folders; empty: what cargo builds.
     pub artifacts: Vec<PathBuf>,
     pub no_build: bool,
+    /// A folder that holds a system, in which libraries are looked for.
+    pub root: Option<PathBuf>,
 }
 
 /// What there is to judge.
@@ -264,6 +266,7 @@ fn read_file(policy: &Policy, path: &Path, named: &[String]) -> Input {
         stale: None,
         compiler_flags: Vec::new(),
         triples,
+        verdict: None,
     }
 }
 
@@ -278,7 +281,7 @@ fn reading(
     let mut found = Vec::new();
     let examined = examine_by(path, |facts| {
         found = triples(facts);
-        More { symbols: judge::symbols_wanted(policy, name, &found, facts), ..More::default() }
+        More { symbols: judge::symbols_wanted(policy, name, &found, facts), bindings: true }
     });
     let reading = match examined {
         Ok(Examined::Elf(facts)) => Reading::Facts(facts),

@@ -1,5 +1,6 @@
 //! One module a command.
 
+mod bind;
 pub mod check;
 pub mod explain;
 pub mod gather;

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use crate::artifact::{Artifact, Format, Libc, ReadError, Role};
 use crate::finding::{Finding, Level, Place};
 use crate::judge::Usage;
+use crate::loader::Verdict;
 use crate::policy::{Name, Policy, Rules};
 use crate::text::is_unsafe;
 
@@ -30,6 +31,8 @@ mod relr_without_marker;
 mod run_path_leaks;
 mod run_path_present;
 mod static_glibc_loads_nss;
+mod symbol_undecidable;
+mod symbol_undefined;
 mod text_relocations;
 mod unreadable_artifact;
 mod version_too_new;
@@ -57,6 +60,8 @@ pub static LINTS: &[&Lint] = &[
     &run_path_leaks::LINT,
     &run_path_present::LINT,
     &static_glibc_loads_nss::LINT,
+    &symbol_undecidable::LINT,
+    &symbol_undefined::LINT,
     &text_relocations::LINT,
     &unreadable_artifact::LINT,
     &version_too_new::LINT,
@@ -135,6 +140,8 @@ pub struct Subject<'a> {
     /// What rustc was told by `-C`, as far as it concerns the CPU.
     pub compiler_flags: &'a [String],
     pub triple: Option<&'a str>,
+    /// What the static loader says, with the libraries at hand.
+    pub verdict: Option<&'a Verdict>,
     pub rules: &'a Rules,
 }
 

@@ -69,6 +69,26 @@ impl Root {
         self
     }
 
+    /// More folders, searched last.
+    pub fn with_folders(mut self, folders: impl IntoIterator<Item = String>) -> Self {
+        self.defaults.extend(folders);
+        self
+    }
+
+    /// A root with one folder more.
+    pub fn copy_with_folder(&self, folder: String) -> Self {
+        Self {
+            folder: self.folder.clone(),
+            family: self.family.clone(),
+            defaults: self.defaults.iter().cloned().chain([folder]).collect(),
+            cache: self.cache.clone(),
+            lib: self.lib.clone(),
+            whole: self.whole,
+            beside: self.beside.clone(),
+            probed: Mutex::default(),
+        }
+    }
+
     /// The same, but what it lacks may be elsewhere.
     pub fn not_whole(mut self) -> Self {
         self.whole = false;

@@ -5,6 +5,7 @@ mod layout;
 mod linker;
 mod locate;
 mod settings;
+mod sysroot;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use self::build::build;
 pub use self::layout::{expected, missing};
 pub use self::locate::{Manifest, locate, policy_below, work_tree};
 pub use self::settings::config_names_targets;
+pub use self::sysroot::{libraries, of_rustc as libraries_of_rustc};
 
 /// What the user asks of cargo, in cargo's own terms.
 #[derive(Debug, Clone, Default)]
@@ -239,6 +241,7 @@ impl CargoArtifact {
             stale: self.stale,
             compiler_flags: self.compiler_flags,
             path: self.path,
+            verdict: None,
         }
     }
 }

@@ -56,7 +56,15 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                 copied: how & COPIED != 0,
             });
         }
-        Ok(Bindings { imports, exports, no_default_folders: dynamic.flags_1 & NO_DEFAULT_FOLDERS != 0 })
+        // Sections that lie cost the trace, not the verdict.
+        let leftovers = self.leftovers(&exports).unwrap_or_default();
+        Ok(Bindings {
+            imports,
+            leftovers,
+            empty_plt_slots: self.empty_plt_slots(dynamic)?,
+            no_default_folders: dynamic.flags_1 & NO_DEFAULT_FOLDERS != 0,
+            exports,
+        })
     }
 
     /// How relocations use each dynamic symbol.

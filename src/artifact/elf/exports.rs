@@ -193,6 +193,14 @@ impl Exports {
         })
     }
 
+    /// The names that are undefined.
+    pub(super) fn undefined(&self) -> impl Iterator<Item = &[u8]> {
+        (1..self.table.len()).filter_map(|index| {
+            let entry = self.table.entry(index)?;
+            entry.is_undefined().then(|| self.table.name(entry.name)).flatten()
+        })
+    }
+
     /// All names that are defined, each as often as it is.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         (1..self.table.len()).filter_map(|index| {

@@ -9,6 +9,7 @@ mod exports;
 mod name_service;
 mod notes;
 mod symbols;
+mod traces;
 mod versions;
 
 use std::sync::Arc;
