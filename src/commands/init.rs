@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::bind::{Libraries, bind};
 use super::gather::{Gathered, Request, gather};
 use crate::artifact::{AbiVersion, Artifact, Libc, Release, Role, Tag};
 use crate::exit::{BROKEN, KEPT, NOT_JUDGED, USAGE};
-use crate::finding::Finding;
+use crate::finding::{Finding, Item};
 use crate::judge::{self, Input, Scope};
 use crate::lints::Reading;
 use crate::policy::{self, FILE_NAME, Policy};
@@ -77,8 +78,10 @@ fn make(options: &Options, streams: &Streams) -> Result<(PathBuf, String), Stop>
         return Err((USAGE, vec![failure.help("`--force` replaces it")]));
     }
     let empty = parse(&path, String::new())?;
-    let gathered =
+    let mut gathered =
         gather(&options.request, &empty, manifest.as_ref(), &folder, streams).map_err(not_judged)?;
+    let libraries = Libraries { root: options.request.root.clone(), folders: Vec::new() };
+    bind(&mut gathered.inputs, &libraries);
     if !gathered.failures.is_empty() {
         return Err((NOT_JUDGED, gathered.failures));
     }
@@ -270,6 +273,33 @@ fn keys(artifacts: &[&Artifact]) -> String {
     keys
 }
 
+/// What the programs that load these artifacts must define.
+fn undefined_sections(findings: &[Finding]) -> String {
+    let mut by_artifact: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| finding.lint == "symbol_undefined") {
+        let Some(place) = &finding.place else { continue };
+        let entries = by_artifact.entry(&place.name).or_default();
+        match finding.subject.as_deref().filter(|subject| subject.starts_with(policy::presets::PREFIX)) {
+            Some(preset) => entries.push(preset.to_owned()),
+            None => entries.extend(finding.items.iter().filter_map(|item| match item {
+                // What the loader never looks for, no program can define.
+                Item::Symbol { name, at: Some(_), .. } => Some(globset_literal(name)),
+                _ => None,
+            })),
+        }
+    }
+    let sections = by_artifact.into_iter().filter(|(_, entries)| !entries.is_empty());
+    sections
+        .map(|(name, mut entries)| {
+            entries.sort();
+            entries.dedup();
+            let list = list(entries.iter().map(String::as_str));
+            let name = bare_or_quoted(&globset_literal(name));
+            format!("\n# The program that loads it defines these.\n[artifact.{name}]\nundefined = {list}\n")
+        })
+        .collect()
+}
+
 /// What the rules leave: accepted one by one, so that `check` passes and a new
 /// one does not.
 fn with_exceptions(
@@ -280,6 +310,8 @@ fn with_exceptions(
 ) -> Result<String, Stop> {
     let today = jiff::Zoned::now().date();
     let mut text = rules;
+    let hosts = undefined_sections(&findings(path, &text, gathered, from_cargo)?);
+    text.push_str(&hosts);
     let findings = findings(path, &text, gathered, from_cargo)?;
     if findings.is_empty() {
         return Ok(text);

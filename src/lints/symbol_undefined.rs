@@ -20,6 +20,8 @@ pub static LINT: Lint = Lint {
 
 /// Names shown to people in one note.
 const SHOWN: usize = 6;
+/// Names about which something more is said.
+const HINTED: usize = 4;
 /// Names that the subject of a finding holds in full.
 const IN_SUBJECT: usize = 3;
 /// Names to paste into the policy.
@@ -121,8 +123,16 @@ fn finding(
             false => format!("looked for in {}", some_of(&loaded, SHOWN)),
         });
     }
-    for one in found.iter().take(SHOWN).filter(|_| host.is_none()) {
-        finding.notes.extend(hint(subject, one.name));
+    let mut narrower = false;
+    for one in found.iter().take(HINTED) {
+        match (host, subject.rules.provided(one.name)) {
+            (None, _) => finding.notes.extend(hint(subject, one.name)),
+            (Some(_), Provided::NotAllowed { preset_hint: Some(hint), .. }) => {
+                narrower = true;
+                finding.notes.push(format!("`{}`: {hint}", escape(one.name)));
+            }
+            (Some(_), _) => {}
+        }
     }
     finding = finding.note(consequence(subject, facts, found));
     for one in found {
@@ -137,6 +147,9 @@ fn finding(
         });
     }
     finding.help(match host {
+        Some(_) if narrower => {
+            "use what the promised version of the host has, or promise a newer one in `undefined`".to_owned()
+        }
         Some(host) => format!(
             "{} provides {} to what it loads; allow that:\nundefined = [\"{}\"]",
             host.host,

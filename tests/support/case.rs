@@ -11,6 +11,9 @@ use super::elf::Elf;
 use super::hex::Hex;
 use super::needs::Need;
 
+/// Where `cargo xtask fixtures` puts what it fetches; `[FIXTURES]` in a `case.toml`.
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/fixtures");
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Case {
@@ -84,8 +87,8 @@ impl Case {
     pub fn read(folder: &Path, substitute: impl Fn(String) -> String) -> anyhow::Result<Self> {
         let path = folder.join("case.toml");
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let case: Self =
-            toml::from_str(&substitute(text)).with_context(|| format!("in {}", path.display()))?;
+        let text = substitute(text).replace("[FIXTURES]", FIXTURES);
+        let case: Self = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
         case.validate(folder).with_context(|| format!("in {}", path.display()))?;
         Ok(case)
     }

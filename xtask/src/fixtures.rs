@@ -74,7 +74,10 @@ struct Fixture {
     kind: Kind,
     package: String,
     version: String,
+    /// Of wheels.
+    #[serde(default)]
     platform: String,
+    #[serde(default)]
     python: String,
     file: String,
     sha256: String,
@@ -84,6 +87,7 @@ struct Fixture {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
+    Npm,
     Pypi,
 }
 
@@ -137,6 +141,7 @@ impl Fixture {
         }
 
         match self.kind {
+            Kind::Npm => self.npm_pack(&download)?,
             Kind::Pypi => self.pip_download(&download)?,
         }
         let file = download.join(&self.file);
@@ -144,7 +149,10 @@ impl Fixture {
         verify(&file, &self.sha256)?;
 
         let done = if self.unpack {
-            unpack(&file, &unpacked)?;
+            match self.kind {
+                Kind::Npm => untar(&file, &unpacked)?,
+                Kind::Pypi => unpack(&file, &unpacked)?,
+            }
             remove_folder(&download)?;
             unpacked
         } else {
@@ -154,6 +162,22 @@ impl Fixture {
             .with_context(|| format!("cannot rename {} to {}", done.display(), place.display()))?;
         let stamp = self.stamp(folder);
         fs::write(&stamp, self.stamp_text()).with_context(|| format!("cannot write {}", stamp.display()))
+    }
+
+    fn npm_pack(&self, destination: &Path) -> anyhow::Result<()> {
+        fs::create_dir_all(destination)
+            .with_context(|| format!("cannot create {}", destination.display()))?;
+        let mut command = Command::new("npm");
+        command
+            .args(["pack", "--silent", "--pack-destination"])
+            .arg(destination)
+            .arg(format!("{}@{}", self.package, self.version));
+        process::run(&mut command).with_context(|| {
+            format!(
+                "{} {} could not be downloaded: no npm, no network, or the registry lacks it",
+                self.package, self.version
+            )
+        })
     }
 
     fn pip_download(&self, destination: &Path) -> anyhow::Result<()> {
@@ -186,6 +210,18 @@ fn verify(file: &Path, expected: &str) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// npm's archives; GNU tar keeps what it unpacks inside the folder.
+fn untar(archive: &Path, destination: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(destination).with_context(|| format!("cannot create {}", destination.display()))?;
+    let mut command = Command::new("tar");
+    command
+        .args(["--extract", "--gzip", "--no-same-owner", "--file"])
+        .arg(archive)
+        .arg("--directory")
+        .arg(destination);
+    process::run(&mut command)
 }
 
 fn unpack(archive: &Path, destination: &Path) -> anyhow::Result<()> {
@@ -265,7 +301,7 @@ mod tests {
         for (from, to) in [
             ("name = \"polars-runtime-32\"", "name = \"../polars\""),
             ("sha256 = \"0b", "sha256 = \"0B"),
-            ("kind = \"pypi\"", "kind = \"npm\""),
+            ("kind = \"pypi\"", "kind = \"gem\""),
             ("unpack = true", "unpack = true\nunpak = true"),
         ] {
             assert!(right.contains(from), "{from}");
