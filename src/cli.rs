@@ -138,9 +138,50 @@ enum Command {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
+    /// For people, as rustc writes
+    Human,
+    /// One line a finding
+    Short,
+    /// All of it, for machines and later
+    Json,
+    /// For code scanning
+    Sarif,
+    /// Annotations and a step summary for GitHub Actions
+    Github,
+    /// A release checklist
+    Markdown,
+    /// A release checklist as a page
+    Html,
+}
+
+/// How `show` prints.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ShowFormat {
     Human,
     Short,
     Json,
+}
+
+impl From<ShowFormat> for MessageFormat {
+    fn from(format: ShowFormat) -> Self {
+        match format {
+            ShowFormat::Human => Self::Human,
+            ShowFormat::Short => Self::Short,
+            ShowFormat::Json => Self::Json,
+        }
+    }
+}
+
+/// `FORMAT=FILE`.
+fn report_file(text: &str) -> Result<(Format, PathBuf), String> {
+    let names = || Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    let known = || names().map(|name| name.get_name().to_owned()).collect::<Vec<_>>().join(", ");
+    let (format, file) = text.split_once('=').ok_or("it must be FORMAT=FILE")?;
+    let format = Format::from_str(format, false).map_err(|_| format!("the formats are {}", known()))?;
+    if file.is_empty() {
+        return Err("the file's name is missing".to_owned());
+    }
+    Ok((format, PathBuf::from(file)))
 }
 
 impl From<Format> for MessageFormat {
@@ -149,6 +190,10 @@ impl From<Format> for MessageFormat {
             Format::Human => Self::Human,
             Format::Short => Self::Short,
             Format::Json => Self::Json,
+            Format::Sarif => Self::Sarif,
+            Format::Github => Self::Github,
+            Format::Markdown => Self::Markdown,
+            Format::Html => Self::Html,
         }
     }
 }
@@ -160,7 +205,7 @@ struct ShowArgs {
     files: Vec<PathBuf>,
     /// How to print the facts
     #[arg(long, value_name = "FMT", default_value = "human")]
-    message_format: Format,
+    message_format: ShowFormat,
 }
 
 const BUILD: &str = "Build options";
@@ -174,6 +219,9 @@ struct CheckArgs {
     /// How to print the result
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: Format,
+    /// Write a report to a file, too (repeatable): json, sarif, github, markdown, html, human or short
+    #[arg(long, value_name = "FMT=FILE", value_parser = report_file)]
+    report: Vec<(Format, PathBuf)>,
     /// From which level on a finding breaks the policy
     #[arg(long, value_name = "LEVEL", default_value = "deny")]
     fail_on: FailOn,
@@ -346,6 +394,7 @@ impl CheckArgs {
             request,
             policy: self.policy,
             format: self.message_format.into(),
+            reports: self.report.into_iter().map(|(format, path)| (format.into(), path)).collect(),
             fail_on: self.fail_on.into(),
         }
     }

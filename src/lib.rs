@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub mod artifact;
+mod beside;
 pub mod blame;
 mod cli;
 mod commands;

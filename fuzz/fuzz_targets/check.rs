@@ -13,7 +13,7 @@ use cargo_compat::finding::Level;
 use cargo_compat::judge::{Input, Scope, judge, symbols_wanted};
 use cargo_compat::lints::Reading;
 use cargo_compat::policy::{Name, Policy, Source, parse};
-use cargo_compat::report::{self, MessageFormat, Report, Shown, Streams};
+use cargo_compat::report::{self, MessageFormat, Outputs, Report, Shown, Streams};
 use libfuzzer_sys::fuzz_target;
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
@@ -76,10 +76,9 @@ fuzz_target!(|bytes: &[u8]| {
             report.set_policy(&POLICY.source, &problems);
         }
     }
-    for (format, color) in
-        [(MessageFormat::Human, "always"), (MessageFormat::Short, "never"), (MessageFormat::Json, "never")]
-    {
-        report::check(&report, format, false, &Streams::new(Some(color))).expect("a written report");
+    for format in MessageFormat::ALL {
+        let outputs = Outputs { format, quiet: false, files: Vec::new() };
+        report::check(&report, outputs, &Streams::new(Some("always"))).expect("a written report");
     }
 });
 

@@ -11,7 +11,7 @@ use cargo_compat::finding::Level;
 use cargo_compat::judge::{Input, Scope, judge};
 use cargo_compat::lints::Reading;
 use cargo_compat::policy::{Name, Policy, Problem, Source, parse};
-use cargo_compat::report::{self, MessageFormat, Report, Streams};
+use cargo_compat::report::{self, MessageFormat, Outputs, Report, Streams};
 use libfuzzer_sys::fuzz_target;
 
 const TODAY: &str = "2026-11-20";
@@ -85,12 +85,16 @@ fn refused(source: &Source, problems: &[Problem]) {
     report.set_happened(Happened { usage: true, ..Happened::default() });
     report.set_policy(source, problems);
     // Every format shows them to people on standard error, beside its own.
-    report::check(&report, MessageFormat::Json, false, &Streams::new(Some("always")))
+    report::check(&report, outputs(MessageFormat::Json), &Streams::new(Some("always")))
         .expect("a written report");
 }
 
 fn render(report: &Report) {
-    for format in [MessageFormat::Human, MessageFormat::Short, MessageFormat::Json] {
-        report::check(report, format, false, &Streams::new(Some("always"))).expect("a written report");
+    for format in MessageFormat::ALL {
+        report::check(report, outputs(format), &Streams::new(Some("always"))).expect("a written report");
     }
+}
+
+fn outputs(format: MessageFormat) -> Outputs {
+    Outputs { format, quiet: false, files: Vec::new() }
 }

@@ -13,7 +13,7 @@ use crate::judge::{self, CpuExamined, Judgement, Scope};
 use crate::lints::Reading;
 use crate::policy::{self, At, FILE_NAME, Policy, Problem, Selector, TargetSelector};
 use crate::report::model::PathText;
-use crate::report::{self, Failure, MessageFormat, Report, Streams};
+use crate::report::{self, Failure, MessageFormat, Outputs, Report, ReportFile, Streams};
 use crate::text;
 use crate::workspace::{self, CargoOptions};
 
@@ -22,6 +22,8 @@ pub struct Options {
     pub request: Request,
     pub policy: Option<PathBuf>,
     pub format: MessageFormat,
+    /// Reports beside the one on standard output.
+    pub reports: Vec<(MessageFormat, PathBuf)>,
     /// From which level on a finding breaks the policy.
     pub fail_on: Level,
 }
@@ -34,6 +36,8 @@ enum Stop {
     Policy(policy::Source, Vec<Problem>),
     /// Nothing could be judged.
     NotJudged(Failure),
+    /// Reports that were asked for cannot be written; better said before a long build.
+    Reports(Vec<Failure>),
 }
 
 pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
@@ -41,7 +45,9 @@ pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
     let today = jiff::Zoned::now().date();
     let mut report =
         Report::new(folder.as_deref().unwrap_or(Path::new("")), today.to_string(), options.fail_on);
+    let (files, lost) = open(&options.reports);
     let outcome = match &folder {
+        _ if !lost.is_empty() => Err(Stop::Reports(lost)),
         Ok(folder) => judge_all(&mut options, folder, today, &mut report, streams),
         Err(error) => {
             Err(Stop::NotJudged(Failure::new("the current folder is gone").note(error.to_string())))
@@ -55,8 +61,23 @@ pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
         let root = workspace::work_tree(Path::new(&policy.path.path))?;
         Some(PathText::new(&root))
     });
-    report::check(&report, options.format, options.request.cargo.quiet, streams)?;
-    Ok(report.exit_code)
+    let outputs = Outputs { format: options.format, quiet: options.request.cargo.quiet, files };
+    report::check(&report, outputs, streams)
+}
+
+fn open(reports: &[(MessageFormat, PathBuf)]) -> (Vec<ReportFile>, Vec<Failure>) {
+    let (mut files, mut lost) = (Vec::new(), Vec::new());
+    for (at, (format, path)) in reports.iter().enumerate() {
+        if reports[..at].iter().any(|(_, other)| other == path) {
+            lost.push(Failure::new(format!("two reports would go to {}", text::path(path))));
+            continue;
+        }
+        match ReportFile::open(*format, path.clone()) {
+            Ok(file) => files.push(file),
+            Err(failure) => lost.push(failure),
+        }
+    }
+    (files, lost)
 }
 
 impl Stop {
@@ -74,6 +95,10 @@ impl Stop {
             Self::NotJudged(failure) => {
                 report.set_happened(Happened { not_judged: true, ..nothing });
                 report.failures.push(failure);
+            }
+            Self::Reports(failures) => {
+                report.set_happened(Happened { not_judged: true, ..nothing });
+                report.failures = failures;
             }
         }
     }

@@ -1,12 +1,12 @@
 //! `cargo compat init`: a policy that today's artifacts keep.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::bind::{Libraries, bind};
 use super::gather::{Gathered, Request, gather};
 use crate::artifact::{AbiVersion, Artifact, Libc, Release, Role, Tag};
+use crate::beside::Beside;
 use crate::exit::{BROKEN, KEPT, NOT_JUDGED, USAGE};
 use crate::finding::{Finding, Item};
 use crate::judge::{self, Input, Scope};
@@ -106,7 +106,7 @@ fn make(options: &Options, streams: &Streams) -> Result<(PathBuf, String), Stop>
         rule_sections(&artifacts)
     );
     let text = with_exceptions(&path, rules, &gathered, manifest.is_some())?;
-    write(&path, &text).map_err(|error| {
+    Beside::open(&path).and_then(|file| file.write(text.as_bytes())).map_err(|error| {
         not_judged(Failure::new(format!("{} cannot be written", text::path(&path))).note(error.to_string()))
     })?;
     let mut names: Vec<String> = artifacts.iter().map(|(input, _)| input.name.shown.clone()).collect();
@@ -122,25 +122,6 @@ fn parse(path: &Path, text: String) -> Result<Policy, Stop> {
         failure.notes.extend(problems.into_iter().map(|problem| problem.message));
         (BROKEN, vec![failure])
     })
-}
-
-/// Beside it first, then in its place: nobody finds half a policy.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "its folder is not there"));
-    }
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    beside.write_all(text.as_bytes())?;
-    beside.as_file().sync_all()?;
-    // A temporary file is for its owner alone; a policy is as any other file.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        beside.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    beside.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 /// What a project built is its release; one that no longer is built is missed.

@@ -66,7 +66,7 @@ fn diagnostic(out: &mut impl Write, report: &Report, finding: &Finding, first: b
         elements.push(snippet(report, &file, &forbids.at, &label).into());
     }
     let mut notes = Vec::new();
-    notes.extend(report.place(finding).map(|place| format!("in {place}")));
+    notes.extend(report.place_text(finding).map(|place| format!("in {place}")));
     // A note is one line; what breaks it came from a file.
     notes.extend(finding.notes.iter().map(|note| escape(note)));
     if first {

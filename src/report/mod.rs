@@ -1,18 +1,28 @@
 //! Rendering. Only here is anything printed.
 
+mod checklist;
 mod collect;
+mod github;
+mod html;
 mod human;
 mod json;
+mod markdown;
 pub mod model;
 mod pages;
+mod sarif;
 mod short;
 mod show;
 mod stream;
 mod summary;
 
-use std::io::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::beside::Beside;
+use crate::exit::NOT_JUDGED;
+use crate::text;
 
 pub use self::model::Report;
 pub use self::pages::{lint_list, lint_page};
@@ -27,6 +37,54 @@ pub enum MessageFormat {
     Human,
     Short,
     Json,
+    Sarif,
+    Github,
+    Markdown,
+    Html,
+}
+
+impl MessageFormat {
+    pub const ALL: [Self; 7] =
+        [Self::Human, Self::Short, Self::Json, Self::Sarif, Self::Github, Self::Markdown, Self::Html];
+}
+
+/// What is to be written of a check, and where.
+#[derive(Debug)]
+pub struct Outputs {
+    /// For standard output.
+    pub format: MessageFormat,
+    pub quiet: bool,
+    pub files: Vec<ReportFile>,
+}
+
+/// A report that goes to a file.
+#[derive(Debug)]
+pub struct ReportFile {
+    format: MessageFormat,
+    path: PathBuf,
+    file: Beside,
+}
+
+impl ReportFile {
+    /// Makes sure that the file can be written, before anything is built.
+    pub fn open(format: MessageFormat, path: PathBuf) -> Result<Self, Failure> {
+        match Beside::open(&path) {
+            Ok(file) => Ok(Self { format, path, file }),
+            Err(error) => Err(not_written(&path, &error)),
+        }
+    }
+
+    fn write(self, report: &Report) -> Result<(), Failure> {
+        let mut text = Vec::new();
+        // Without escape sequences: a file is no terminal.
+        let written = render(&mut anstream::StripStream::new(&mut text), report, self.format, false)
+            .and_then(|()| self.file.write(&text));
+        written.map_err(|error| not_written(&self.path, &error))
+    }
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("the report {} cannot be written", text::path(path))).note(error.to_string())
 }
 
 /// Something that kept the program from judging, in words.
@@ -67,21 +125,50 @@ pub struct BuildInfo {
 /// Files that were passed over, by kind.
 pub type PassedOver = std::collections::BTreeMap<&'static str, usize>;
 
-/// Writes a check's report.
-pub fn check(report: &Report, format: MessageFormat, quiet: bool, streams: &Streams) -> std::io::Result<()> {
-    let mut out = streams.out();
+/// Writes a report in one format.
+pub fn render(
+    out: &mut impl Write,
+    report: &Report,
+    format: MessageFormat,
+    quiet: bool,
+) -> std::io::Result<()> {
+    match format {
+        MessageFormat::Human => human::check(out, report, quiet),
+        MessageFormat::Short => short::check(out, report, quiet),
+        MessageFormat::Json => json::check(out, report),
+        MessageFormat::Sarif => sarif::check(out, report),
+        MessageFormat::Github => github::check(out, report),
+        MessageFormat::Markdown => markdown::check(out, report, usize::MAX),
+        MessageFormat::Html => html::check(out, report),
+    }
+}
+
+/// Writes a check's report wherever it is wanted, and answers with the exit code: a report that was asked for and
+/// could not be written is no pass.
+pub fn check(report: &Report, outputs: Outputs, streams: &Streams) -> std::io::Result<u8> {
     let mut err = streams.err();
     human::problems(&mut err, report)?;
-    match format {
-        MessageFormat::Human => human::check(&mut out, report, quiet)?,
-        MessageFormat::Short => short::check(&mut out, report, quiet)?,
-        MessageFormat::Json => json::check(&mut out, report)?,
+    let mut failures = Vec::new();
+    let github = outputs.format == MessageFormat::Github
+        || outputs.files.iter().any(|file| file.format == MessageFormat::Github);
+    for file in outputs.files {
+        failures.extend(file.write(report).err());
     }
+    let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|_| github);
+    if let Err(error) = github::step_summary(report, summary.as_deref()) {
+        failures.push(Failure::new("the summary of the step cannot be written").note(error.to_string()));
+    }
+    let mut out = streams.out();
+    render(&mut out, report, outputs.format, outputs.quiet)?;
     out.flush()?;
-    for failure in &report.failures {
+    for failure in report.failures.iter().chain(&failures) {
         human::failure(&mut err, failure)?;
     }
-    err.flush()
+    err.flush()?;
+    Ok(match report.exit_code {
+        0 if !failures.is_empty() => NOT_JUDGED,
+        code => code,
+    })
 }
 
 /// Writes a failure outside of any report.

@@ -111,7 +111,9 @@ impl PathText {
     /// As text relative to `folder`, by forward slashes; `None` where it lies elsewhere.
     pub fn below(&self, folder: &Self) -> Option<String> {
         let rest = self.path.strip_prefix(folder.path.as_str())?;
-        let rest = rest.strip_prefix(['/', '\\'])?;
+        let rest = rest
+            .strip_prefix(['/', '\\'])
+            .filter(|rest| !rest.split(['/', '\\']).any(|part| part == ".."))?;
         Some(if folder.path.contains('\\') { rest.replace('\\', "/") } else { rest.to_owned() })
     }
 }
@@ -343,19 +345,34 @@ impl Report {
         path.shown(&self.folder)
     }
 
+    /// A path as version control names it, by forward slashes; `None` outside of the work tree.
+    pub fn in_repository(&self, path: &PathText) -> Option<String> {
+        path.below(self.root.as_ref().unwrap_or(&self.folder))
+    }
+
     /// The policy's path for people.
     pub fn policy_shown(&self) -> String {
         self.policy.as_ref().map(|policy| self.shown(&policy.path)).unwrap_or_default()
     }
 
-    /// A file and what it is for, where the finding is about one.
-    pub fn place(&self, finding: &Finding) -> Option<String> {
+    /// The file that a finding is about, if it is about one, and what it is for where the path does not say that;
+    /// both for people.
+    pub fn place(&self, finding: &Finding) -> Option<(String, Option<String>)> {
         let path = self.shown(finding.path.as_ref()?);
-        Some(match finding.triples.as_slice() {
-            [] => path,
+        let target = match finding.triples.as_slice() {
+            [] => None,
             // cargo's folder says it already.
-            [triple] if path.split('/').any(|part| part == triple) => path,
-            triples => format!("{path} for {}", text::escape(&text::some_of(triples, 2))),
+            [triple] if path.split('/').any(|part| part == triple) => None,
+            triples => Some(text::escape(&text::some_of(triples, 2))),
+        };
+        Some((path, target))
+    }
+
+    /// The same in plain text.
+    pub fn place_text(&self, finding: &Finding) -> Option<String> {
+        Some(match self.place(finding)? {
+            (path, None) => path,
+            (path, Some(target)) => format!("{path} for {target}"),
         })
     }
 }
@@ -449,5 +466,6 @@ mod tests {
         assert_eq!(path("/a/b/c").below(&path("/a")).as_deref(), Some("b/c"));
         assert_eq!(path("C:\\a\\b\\c").below(&path("C:\\a")).as_deref(), Some("b/c"));
         assert_eq!(path("/ab").below(&path("/a")), None);
+        assert_eq!(path("/a/../b").below(&path("/a")), None);
     }
 }

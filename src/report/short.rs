@@ -19,7 +19,7 @@ pub fn check(out: &mut impl Write, report: &Report, quiet: bool) -> io::Result<(
     Ok(())
 }
 
-fn line(out: &mut impl Write, report: &Report, finding: &Finding) -> io::Result<()> {
+pub fn line(out: &mut impl Write, report: &Report, finding: &Finding) -> io::Result<()> {
     let file = report.policy_shown();
     let level = if finding.level == Level::Warn { "warning" } else { "error" };
     // Where an editor should jump to: the policy's line, else the file.
@@ -33,7 +33,7 @@ fn line(out: &mut impl Write, report: &Report, finding: &Finding) -> io::Result<
     if let Some(why) = finding.notes.first().filter(|_| finding.lint == "unreadable_artifact") {
         write!(out, ": {}", escape(why))?;
     }
-    match report.place(finding) {
+    match report.place_text(finding) {
         Some(place) if finding.policy.is_some() => writeln!(out, " (in {place})"),
         Some(_) if !finding.triples.is_empty() => writeln!(out, " ({})", escape(&finding.triples.join(", "))),
         _ => writeln!(out),

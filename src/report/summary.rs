@@ -13,6 +13,13 @@ const NAMED: usize = 5;
 
 /// The summary's lines, not wrapped yet; the first says it all.
 pub fn lines(report: &Report) -> Vec<String> {
+    let mut lines = vec![format!("{}: {}", subject(report), verdict(report))];
+    lines.extend(asides(report));
+    lines
+}
+
+/// What was judged, of which build.
+pub fn subject(report: &Report) -> String {
     let mut names: Vec<String> = report.examined().map(|input| escape(&input.name)).collect();
     names.dedup();
     let what = match names.len() {
@@ -20,9 +27,7 @@ pub fn lines(report: &Report) -> Vec<String> {
         1..=NAMED => names.join(", "),
         more => format!("{more} artifacts"),
     };
-    let mut lines = vec![format!("{what} ({}): {}", circumstances(report), verdict(report))];
-    lines.extend(asides(report));
-    lines
+    format!("{what} ({})", circumstances(report))
 }
 
 fn circumstances(report: &Report) -> String {
@@ -49,7 +54,8 @@ fn circumstances(report: &Report) -> String {
     escape(&parts.join(", "))
 }
 
-fn verdict(report: &Report) -> String {
+/// What came of it.
+pub fn verdict(report: &Report) -> String {
     let counts = report.summary;
     let mut parts = Vec::new();
     if counts.errors > 0 {
@@ -93,7 +99,8 @@ fn asides(report: &Report) -> Vec<String> {
         lines.push(format!("not examined: {}", named.join(", ")));
     }
     if !report.passed_over.is_empty() {
-        let kinds: Vec<_> = report.passed_over.iter().map(|(kind, number)| count(*number, kind)).collect();
+        let kinds: Vec<_> =
+            report.passed_over.iter().map(|(kind, number)| count(*number, &escape(kind))).collect();
         lines.push(format!("passed over: {}", kinds.join(", ")));
     }
     match report.cpu {

@@ -89,6 +89,7 @@ struct Fixture {
 enum Kind {
     Npm,
     Pypi,
+    Crate,
 }
 
 fn table() -> anyhow::Result<Vec<Fixture>> {
@@ -104,6 +105,14 @@ fn parse(text: &str) -> anyhow::Result<Vec<Fixture>> {
             ensure!(
                 inside(name).is_ok_and(|path| path.components().count() == 1),
                 "`{name}` is not a plain name"
+            );
+        }
+        let wheel = matches!(fixture.kind, Kind::Pypi);
+        for (key, value) in [("platform", &fixture.platform), ("python", &fixture.python)] {
+            ensure!(
+                wheel != value.is_empty(),
+                "`{}`: `{key}` is for wheels, and each wheel has it",
+                fixture.name
             );
         }
         let hex = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
@@ -143,6 +152,7 @@ impl Fixture {
         match self.kind {
             Kind::Npm => self.npm_pack(&download)?,
             Kind::Pypi => self.pip_download(&download)?,
+            Kind::Crate => self.cargo_download(&download)?,
         }
         let file = download.join(&self.file);
         ensure!(file.exists(), "`{}` was not among the files downloaded: {}", self.file, names_in(&download));
@@ -150,7 +160,7 @@ impl Fixture {
 
         let done = if self.unpack {
             match self.kind {
-                Kind::Npm => untar(&file, &unpacked)?,
+                Kind::Npm | Kind::Crate => untar(&file, &unpacked)?,
                 Kind::Pypi => unpack(&file, &unpacked)?,
             }
             remove_folder(&download)?;
@@ -178,6 +188,36 @@ impl Fixture {
                 self.package, self.version
             )
         })
+    }
+
+    /// `cargo info` puts the one package that it is asked about into cargo's own cache, and no dependency of it.
+    fn cargo_download(&self, destination: &Path) -> anyhow::Result<()> {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command
+            .args(["info", "--quiet", "--registry", "crates-io"])
+            .arg(format!("{}@{}", self.package, self.version))
+            // In a workspace it would tell of a dependency of that name instead.
+            .current_dir(std::env::temp_dir())
+            .stdout(std::process::Stdio::null());
+        process::run(&mut command).with_context(|| {
+            format!(
+                "{} {} could not be downloaded: no network, or the registry lacks it",
+                self.package, self.version
+            )
+        })?;
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home =
+            home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).context("there is no home folder")?;
+        let cache = home.join("registry/cache");
+        let registries = fs::read_dir(&cache).with_context(|| format!("cannot read {}", cache.display()))?;
+        let cached =
+            registries.flatten().map(|registry| registry.path().join(&self.file)).find(|file| file.exists());
+        let cached = cached.with_context(|| format!("cargo left no {} in {}", self.file, cache.display()))?;
+        fs::create_dir_all(destination)
+            .with_context(|| format!("cannot create {}", destination.display()))?;
+        fs::copy(&cached, destination.join(&self.file))
+            .with_context(|| format!("cannot copy {}", cached.display()))?;
+        Ok(())
     }
 
     fn pip_download(&self, destination: &Path) -> anyhow::Result<()> {
@@ -212,7 +252,7 @@ fn verify(file: &Path, expected: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// npm's archives; GNU tar keeps what it unpacks inside the folder.
+/// Archives of npm and cargo; GNU tar keeps what it unpacks inside the folder.
 fn untar(archive: &Path, destination: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(destination).with_context(|| format!("cannot create {}", destination.display()))?;
     let mut command = Command::new("tar");
@@ -302,6 +342,8 @@ mod tests {
             ("name = \"polars-runtime-32\"", "name = \"../polars\""),
             ("sha256 = \"0b", "sha256 = \"0B"),
             ("kind = \"pypi\"", "kind = \"gem\""),
+            ("kind = \"pypi\"", "kind = \"crate\""),
+            ("python = \"3.12\"", "python = \"\""),
             ("unpack = true", "unpack = true\nunpak = true"),
         ] {
             assert!(right.contains(from), "{from}");

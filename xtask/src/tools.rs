@@ -29,6 +29,8 @@ const PACKAGES: &[(&str, Proof)] = &[
     ("qemu-user-static", Proof::Program(&["qemu-s390x-static"])),
     ("bubblewrap", Proof::Program(&["bwrap"])),
     ("python3-pip", Proof::Program(PIP)),
+    ("chromium", Proof::Program(&["chromium"])),
+    ("chromium-driver", Proof::Program(&["chromedriver"])),
 ];
 
 const PIP: &[&str] = &["pip3", "pip"];
