@@ -122,7 +122,7 @@ mod unix {
         fn poison(value: &mut Value, key: &str) {
             match value {
                 Value::String(text) if !OURS.contains(&key) && key != "not_applicable" => {
-                    HOSTILE.clone_into(text)
+                    HOSTILE.clone_into(text);
                 }
                 Value::Array(values) => values.iter_mut().for_each(|value| poison(value, key)),
                 Value::Object(fields) => fields.iter_mut().for_each(|(key, value)| poison(value, key)),

@@ -281,8 +281,15 @@ fn inline(text: &str) -> String {
             // One that is not closed, or nothing between two.
             markdown.push_str("\\`");
         }
-        for letter in part.chars() {
+        let mut before = ' ';
+        let mut letters = part.chars().peekable();
+        while let Some(letter) = letters.next() {
+            let inside =
+                before.is_alphanumeric() && letters.peek().is_some_and(|next| next.is_alphanumeric());
+            before = letter;
             match letter {
+                // Inside of a word it is no emphasis.
+                '_' if inside => markdown.push('_'),
                 '<' => markdown.push_str("&lt;"),
                 '>' => markdown.push_str("&gt;"),
                 '&' => markdown.push_str("&amp;"),
@@ -331,6 +338,7 @@ mod tests {
     #[test]
     fn text_is_no_markup() {
         assert_eq!(inline("`a_b` is *not* <b>"), "`a_b` is \\*not\\* &lt;b&gt;");
+        assert_eq!(inline("x86_64 __a_"), "x86_64 \\_\\_a\\_");
         assert_eq!(inline("a ` b"), "a \\` b");
         assert_eq!(inline("a `` b"), "a \\`\\` b");
         assert_eq!(inline("`a` `b` `c"), "`a` `b` \\`c");
