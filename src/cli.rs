@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::gather::Request;
-use crate::commands::{check, init, show};
+use crate::commands::{check, diff, init, show};
 use crate::finding::Level;
 use crate::report::MessageFormat;
 use crate::workspace::CargoOptions;
@@ -15,6 +15,7 @@ use crate::workspace::CargoOptions;
 #[derive(Debug)]
 pub enum Task {
     Check(Box<check::Options>),
+    Diff(diff::Options),
     Init(Box<init::Options>),
     Show(show::Options),
     Explain(Option<String>),
@@ -50,6 +51,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Message
     let task = match cli.command {
         Command::Check(args) => Task::Check(Box::new(args.into_options(&common))),
         Command::Init(args) => Task::Init(Box::new(args.into_options(&common))),
+        Command::Diff(args) => Task::Diff(args.into_options(&common)),
         Command::Explain { lint } => Task::Explain(lint),
         Command::Completions { shell } => Task::Completions(completions(shell)),
         Command::Show(args) => {
@@ -123,6 +125,8 @@ enum Command {
     Init(Box<InitArgs>),
     /// Print what a file needs; no policy is asked
     Show(ShowArgs),
+    /// Print what changed between two releases
+    Diff(DiffArgs),
     /// Print the page of one lint, or a list of all
     Explain {
         /// Its name, as in error[NAME]
@@ -206,6 +210,43 @@ struct ShowArgs {
     /// How to print the facts
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: ShowFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FactsFormat {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct DiffArgs {
+    /// The old release: a file, a folder, an archive (tar, zip, wheel, deb), or a saved JSON report
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// The new release, of any kind too
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// Exit with 1 if the new release asks more of a system, or lacks what the old one gave
+    #[arg(long)]
+    fail_on_regression: bool,
+    /// How to print what changed
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: FactsFormat,
+}
+
+impl DiffArgs {
+    fn into_options(self, common: &Common) -> diff::Options {
+        diff::Options {
+            old: self.old,
+            new: self.new,
+            fail_on_regression: self.fail_on_regression,
+            format: match self.message_format {
+                FactsFormat::Human => MessageFormat::Human,
+                FactsFormat::Json => MessageFormat::Json,
+            },
+            quiet: common.quiet,
+        }
+    }
 }
 
 const BUILD: &str = "Build options";

@@ -8,6 +8,7 @@ mod beside;
 pub mod blame;
 mod cli;
 mod commands;
+pub mod diff;
 pub mod exit;
 mod files;
 pub mod finding;
@@ -16,6 +17,7 @@ pub mod lints;
 pub mod loader;
 pub mod policy;
 mod process;
+pub mod release;
 pub mod report;
 mod target;
 mod text;
@@ -52,6 +54,7 @@ fn run_command(args: Vec<OsString>) -> ExitCode {
     finish(match parsed.task {
         Task::Check(options) => commands::check::run(*options, &streams),
         Task::Completions(script) => report::text(&script, false).map(|()| exit::KEPT),
+        Task::Diff(options) => commands::diff::run(&options, &streams),
         Task::Explain(name) => commands::explain::run(name.as_deref(), &streams),
         Task::Init(options) => commands::init::run(&options, &streams),
         Task::Show(options) => commands::show::run(&options, &streams),

@@ -18,6 +18,7 @@ mod support {
     pub mod elf;
     pub mod hex;
     pub mod mutate;
+    pub mod random;
 }
 
 #[cfg(unix)]
@@ -45,7 +46,8 @@ mod unix {
 
     use crate::support::bombs;
     use crate::support::elf::Elf;
-    use crate::support::mutate::{Random, Subject};
+    use crate::support::mutate::Subject;
+    use crate::support::random::Random;
 
     /// Times six machines: more than the 100,000 cases that CI is to run.
     const CASES: usize = 18_000;

@@ -27,8 +27,9 @@ fn files_named(name: &str) -> Vec<PathBuf> {
 /// Every report in a transcript, and one that lacks a field to see the schema refuse.
 #[test]
 fn reports_are_as_their_schemas_say() {
-    let schemas = [("check", schema("check.schema.json")), ("show", schema("show.schema.json"))];
-    let mut held = [0, 0];
+    let schemas =
+        ["check", "diff", "show"].map(|command| (command, schema(&format!("{command}.schema.json"))));
+    let mut held = [0; 3];
     for path in files_named("transcript.txt") {
         let text = fs::read_to_string(&path).expect("a transcript is text");
         for line in text.lines().filter(|line| line.starts_with("{\"schema_version\"")) {

@@ -99,6 +99,30 @@ fn object_is_known_only_to_the_readers() {
     );
 }
 
+fn archives_only_in_release(source: &Source) -> Vec<String> {
+    if is_in(&source.path, &["src/release/"]) {
+        return Vec::new();
+    }
+    paths_where(source, "only src/release/ reads archives", |path| {
+        let archives = ["tar", "zip", "flate2", "lzma_rust2", "ruzstd"].contains(&path.parts[0].as_str());
+        archives && (path.parts.len() > 1 || path.follows_use)
+    })
+}
+
+/// Unpacking is bounded in one place, and nothing is unpacked by its name.
+#[test]
+fn archives_are_read_in_one_place() {
+    enforce(
+        archives_only_in_release,
+        &["src"],
+        &[
+            ("src/files.rs", "use zip::ZipArchive;"),
+            ("src/files.rs", "fn f() { tar::Archive::new(a).unpack(b); }"),
+        ],
+        &[("src/release/a.rs", "use tar::Archive;"), ("src/files.rs", "let both = a.iter().zip(b);")],
+    );
+}
+
 fn clap_only_in_cli(source: &Source) -> Vec<String> {
     if is_in(&source.path, &["src/cli.rs"]) {
         return Vec::new();
@@ -183,10 +207,10 @@ fn only_renderers_print() {
 }
 
 fn lints_do_no_io(source: &Source) -> Vec<String> {
-    if !is_in(&source.path, &["src/lints/"]) {
+    if !is_in(&source.path, &["src/lints/", "src/diff/"]) {
         return Vec::new();
     }
-    paths_where(source, "a lint does no I/O", |path| {
+    paths_where(source, "what judges facts does no I/O", |path| {
         ["fs", "io", "env"].iter().any(|module| has_neighbours(path, "std", module))
             || path.parts.iter().rev().skip(1).any(|part| part == "File")
     })
@@ -202,6 +226,7 @@ fn lints_see_only_facts() {
             ("src/lints/a.rs", "let a = std::env::var(\"A\");"),
             ("src/lints/a.rs", "use std::{fmt, io::{self, Read}};"),
             ("src/lints/a.rs", "let a = File::open(\"a\");"),
+            ("src/diff/a.rs", "let a = std::fs::read(\"a\");"),
         ],
         &[("src/lints/a.rs", "use std::fmt; struct File;"), ("src/loader.rs", "use std::fs;")],
     );

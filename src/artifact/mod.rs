@@ -11,8 +11,9 @@ mod saved;
 mod source;
 mod version;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -149,6 +150,17 @@ pub fn examine_bytes_by(
     examine_source(&Source::from_bytes(bytes), &mut choose)
 }
 
+/// Reads a file that is open already.
+pub fn examine_file(file: File, depth: Depth) -> Result<Examined, ReadError> {
+    let source = Source::from_file(file)?;
+    contained(|| examine_source(&source, &mut |_| depth.more()))
+}
+
+/// Tells the format by a file's first bytes, as far as they do.
+pub fn format_of(head: &[u8]) -> Format {
+    format::sniff(&Source::from_bytes(head.to_vec())).unwrap_or(Format::Unknown)
+}
+
 /// A panic of the reader is an error of one file, not the end of the run.
 fn contained(read: impl FnOnce() -> Result<Examined, ReadError>) -> Result<Examined, ReadError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
@@ -207,6 +219,9 @@ pub struct Artifact {
     #[serde(deserialize_with = "saved::name")]
     pub elf_type: Word,
     pub role: Role,
+    /// The file's length in bytes; 0 in reports from before it was said.
+    #[serde(default)]
+    pub size: u64,
     /// `EI_OSABI`: 0 is System V, 3 is GNU.
     pub os_abi: u8,
     pub abi_version: u8,
@@ -267,6 +282,22 @@ impl Artifact {
             Some(path) => path.rsplit('/').next() == Some(name),
             None => self.arch.is_loader_name(name),
         }
+    }
+
+    /// By namespace, the newest version needed: where that is missing, the
+    /// loader refuses the file. musl ignores version needs (fact 13), and of a
+    /// weak one the loader only warns (fact 9).
+    pub fn floors(&self) -> BTreeMap<String, Release> {
+        let mut floors: BTreeMap<String, Release> = BTreeMap::new();
+        for need in self.version_needs.iter().filter(|need| !need.weak && self.libc != Libc::Musl) {
+            let version = AbiVersion::parse(&need.version, []);
+            let Some(release) = version.tag.release() else { continue };
+            let floor = floors.entry(version.namespace).or_insert_with(|| release.clone());
+            if *floor < *release {
+                floor.clone_from(release);
+            }
+        }
+        floors
     }
 
     /// Fact 14: static means that no loader takes part, whether the file is

@@ -41,7 +41,11 @@ impl Source {
         if !found.is_file() {
             return Err(ReadError::NotAFile(kind_of(&found)));
         }
-        let file = File::open(path).map_err(ReadError::Io)?;
+        Self::from_file(File::open(path).map_err(ReadError::Io)?)
+    }
+
+    /// A file that is open already.
+    pub fn from_file(file: File) -> Result<Self, ReadError> {
         let metadata = file.metadata().map_err(ReadError::Io)?;
         if !metadata.is_file() {
             return Err(ReadError::NotAFile(kind_of(&metadata)));

@@ -2,6 +2,7 @@
 
 mod bind;
 pub mod check;
+pub mod diff;
 pub mod explain;
 pub mod gather;
 pub mod init;

@@ -26,7 +26,7 @@ mod library_not_allowed;
 mod no_rule_applies;
 mod not_dynamic;
 mod not_static;
-mod page_size_too_small;
+pub mod page_size_too_small;
 mod relr_without_marker;
 mod run_path_leaks;
 mod run_path_present;

@@ -34,7 +34,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
 /// The largest page of kernels that distributions ship, whether it is the
 /// usual one, and who has it. Elsewhere the smallest alignment that linkers
 /// use, 4 KiB, is the page.
-fn page_size(machine: u16) -> Option<(u64, bool, &'static str)> {
+pub fn page_size(machine: u16) -> Option<(u64, bool, &'static str)> {
     match machine {
         // Linux, arch/powerpc/Kconfig: PPC_64K_PAGES is what the server
         // distributions choose for ppc64le.

@@ -163,6 +163,7 @@ mod tests {
     fn the_schemas_are_those_of_the_types() {
         keep("compat.schema.json", &policy_schema());
         keep("check.schema.json", &schema::<crate::report::Report>());
+        keep("diff.schema.json", &schema::<crate::report::DiffObject<'static>>());
         keep("show.schema.json", &schema::<crate::report::ShowObject<'static>>());
     }
 

@@ -1,6 +1,6 @@
 //! From what a run found to a [`Report`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::model::{
     Accepted, Artifact, Finding, Labelled, LevelSet, Linkage, Needs, PathText, PolicyText, Position, Problem,
     Report, SCHEMA_VERSION, Status, Summary, Tool,
 };
-use crate::artifact::{AbiVersion, Artifact as Facts, Libc, Release, Role};
+use crate::artifact::{AbiVersion, Artifact as Facts, Libc, Role};
 use crate::exit::Happened;
 use crate::finding::{self, Level};
 use crate::judge::{CpuExamined, Input, Judged, Judgement};
@@ -179,24 +179,11 @@ fn needs(facts: &Facts, role: Option<Role>) -> Needs {
         (Role::Executable, false) => Some(Linkage::Dynamic),
         (Role::SharedObject, _) => None,
     };
-    let mut floors: BTreeMap<String, Release> = BTreeMap::new();
-    let mut unordered = BTreeSet::new();
     // Fact 13: musl ignores them. Fact 9: a weak need is no need.
     let counted = facts.version_needs.iter().filter(|need| !need.weak && facts.libc != Libc::Musl);
-    for need in counted {
-        let version = AbiVersion::parse(&need.version, []);
-        match version.tag.release() {
-            Some(release) => match floors.get_mut(&version.namespace) {
-                Some(floor) if *floor >= *release => {}
-                _ => {
-                    floors.insert(version.namespace, release.clone());
-                }
-            },
-            None => {
-                unordered.insert(need.version.clone());
-            }
-        }
-    }
-    let floors = floors.into_iter().map(|(namespace, floor)| (namespace, floor.to_string())).collect();
+    let age_unknown = |version: &&String| AbiVersion::parse(version, []).tag.release().is_none();
+    let unordered = counted.map(|need| &need.version).filter(age_unknown).cloned().collect();
+    let floors =
+        facts.floors().into_iter().map(|(namespace, floor)| (namespace, floor.to_string())).collect();
     Needs { linkage, floors, unordered }
 }

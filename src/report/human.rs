@@ -164,11 +164,20 @@ fn write_summary(out: &mut impl Write, report: &Report) -> io::Result<()> {
         0 => GOOD,
         _ => BAD,
     };
+    last_lines(out, "Checked", style, &summary::lines(report))
+}
+
+/// The last lines of a command: a verb as cargo has it, and what was done.
+pub fn summary(out: &mut impl Write, verb: &str, good: bool, lines: &[String]) -> io::Result<()> {
+    last_lines(out, verb, if good { GOOD } else { BAD }, lines)
+}
+
+fn last_lines(out: &mut impl Write, verb: &str, style: Style, lines: &[String]) -> io::Result<()> {
     let indent = " ".repeat(STATUS + 1);
-    for (at, line) in summary::lines(report).iter().enumerate() {
+    for (at, line) in lines.iter().enumerate() {
         let wrapped = textwrap::fill(line, plain(WIDTH).initial_indent(&indent).subsequent_indent(&indent));
         match wrapped.strip_prefix(&indent) {
-            Some(rest) if at == 0 => writeln!(out, "{style}{:>STATUS$}{style:#} {rest}", "Checked")?,
+            Some(rest) if at == 0 => writeln!(out, "{style}{verb:>STATUS$}{style:#} {rest}")?,
             _ => writeln!(out, "{wrapped}")?,
         }
     }

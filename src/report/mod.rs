@@ -2,6 +2,7 @@
 
 mod checklist;
 mod collect;
+mod diff;
 mod github;
 mod html;
 mod human;
@@ -24,7 +25,10 @@ use crate::beside::Beside;
 use crate::exit::NOT_JUDGED;
 use crate::text;
 
-pub use self::model::Report;
+#[cfg(test)]
+pub use self::diff::Object as DiffObject;
+pub use self::diff::{Diff, diff};
+pub use self::model::{Report, SCHEMA_VERSION};
 pub use self::pages::{lint_list, lint_page};
 #[cfg(test)]
 pub use self::show::Object as ShowObject;

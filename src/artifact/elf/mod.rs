@@ -282,6 +282,7 @@ impl<'s, H: FileHeader<Endian = Endianness>> Elf<'s, H> {
         let mut facts = Box::new(Artifact {
             arch,
             elf_type: named_type,
+            size: self.source.size(),
             role,
             os_abi: ident.os_abi.0,
             abi_version: ident.abi_version,
