@@ -35,6 +35,7 @@ pub struct Section {
     /// In bytes; of a `SHT_NOBITS` section none is in the file.
     pub size: u64,
     pub link: u32,
+    pub info: u32,
 }
 
 impl Section {
@@ -45,6 +46,16 @@ impl Section {
     /// Whether the loader brings it to memory as code.
     pub fn is_code(&self) -> bool {
         self.kind == elf::SHT_PROGBITS && self.has(elf::SHF_ALLOC) && self.has(elf::SHF_EXECINSTR)
+    }
+
+    /// Whether it holds the stubs through which imports are called.
+    pub fn is_stubs(&self) -> bool {
+        [".plt", ".iplt", ".glink"].iter().any(|name| self.name.starts_with(name))
+    }
+
+    /// Whether it holds addresses that code reads, rather than data.
+    pub fn is_got(&self) -> bool {
+        [".got", ".plt", ".iplt", ".toc", ".branch_lt"].iter().any(|name| self.name.starts_with(name))
     }
 
     pub fn end(&self) -> u64 {
@@ -84,8 +95,12 @@ pub struct Symbol {
     pub size: u64,
 }
 
+/// A linked file, or an object that may be a member of an archive.
 pub struct Image<'s> {
-    pub source: &'s Source,
+    source: &'s Source,
+    /// Where it is in the source: offset and size in bytes.
+    at: u64,
+    size: u64,
     pub machine: Machine,
     pub endian: Endianness,
     pub entry: u64,
@@ -104,35 +119,66 @@ fn malformed(what: impl Into<String>) -> CannotSay {
 
 impl<'s> Image<'s> {
     pub fn open(source: &'s Source) -> Result<Self, CannotSay> {
-        let ident = source.read(0, 16, "the ELF identification")?;
+        let (mut image, header) = Self::open_any(source, 0, source.size())?;
+        if !matches!(header.e_type(image.endian), elf::ET_EXEC | elf::ET_DYN) {
+            return Err(CannotSay::NotLinked("it is no linked file"));
+        }
+        image.sections = image.read_sections(&header)?;
+        if !image.sections.iter().any(Section::is_code) {
+            return Err(CannotSay::NoSections);
+        }
+        Ok(image)
+    }
+
+    pub fn open_object(source: &'s Source, at: u64, size: u64) -> Result<Self, CannotSay> {
+        let (mut image, header) = Self::open_any(source, at, size)?;
+        if header.e_type(image.endian) != elf::ET_REL {
+            return Err(CannotSay::NotLinked("it is no relocatable object"));
+        }
+        image.sections = image.read_sections(&header)?;
+        Ok(image)
+    }
+
+    fn open_any(source: &'s Source, at: u64, size: u64) -> Result<(Self, Header), CannotSay> {
+        let mut image = Self {
+            source,
+            at,
+            size,
+            machine: Machine::X86_64,
+            endian: Endianness::Little,
+            entry: 0,
+            sections: Vec::new(),
+        };
+        let ident = image.read(0, 16, "the ELF identification")?;
         if ident[..4] != elf::ELFMAG {
             return Err(CannotSay::NotLinked("it is no ELF file"));
         }
         if ident[4] != elf::ELFCLASS64.0 {
             return Err(CannotSay::NotLinked("it is no 64-bit file"));
         }
-        let header: Header = record(&source.read(0, size_of::<Header>() as u64, "the ELF header")?);
-        let endian = match header.e_ident().data {
+        let header: Header = record(&image.read(0, size_of::<Header>() as u64, "the ELF header")?);
+        image.endian = match header.e_ident().data {
             elf::ELFDATA2LSB => Endianness::Little,
             elf::ELFDATA2MSB => Endianness::Big,
             other => return Err(malformed(format!("EI_DATA is {}", other.0))),
         };
-        let machine = match (header.e_machine(endian), endian) {
+        image.machine = match (header.e_machine(image.endian), image.endian) {
             (elf::EM_X86_64, Endianness::Little) => Machine::X86_64,
             (elf::EM_S390, Endianness::Big) => Machine::S390x,
             (elf::EM_PPC64, Endianness::Little) => Machine::Ppc64le,
             (elf::EM_AARCH64, Endianness::Little) => Machine::Aarch64,
             (other, _) => return Err(CannotSay::Machine(other.0)),
         };
-        if !matches!(header.e_type(endian), elf::ET_EXEC | elf::ET_DYN) {
-            return Err(CannotSay::NotLinked("it is no linked file"));
+        image.entry = header.e_entry(image.endian);
+        Ok((image, header))
+    }
+
+    /// Bytes of the file or the member, never of what lies around it.
+    pub fn read(&self, offset: u64, len: u64, what: &'static str) -> Result<Vec<u8>, ReadError> {
+        if offset.checked_add(len).is_none_or(|end| end > self.size) {
+            return Err(ReadError::OutOfFile { what, offset, len, file_len: self.size });
         }
-        let mut image = Self { source, machine, endian, entry: header.e_entry(endian), sections: Vec::new() };
-        image.sections = image.read_sections(&header)?;
-        if !image.sections.iter().any(Section::is_code) {
-            return Err(CannotSay::NoSections);
-        }
-        Ok(image)
+        self.source.read(self.at + offset, len, what)
     }
 
     fn read_sections(&self, header: &Header) -> Result<Vec<Section>, CannotSay> {
@@ -141,7 +187,7 @@ impl<'s> Image<'s> {
         if table == 0 || u64::from(header.e_shentsize(self.endian)) != size {
             return Err(CannotSay::NoSections);
         }
-        let first = self.source.read(table, size, "a section header")?;
+        let first = self.read(table, size, "a section header")?;
         let first: SectionHeader64<Endianness> = record(&first);
         // Where there are more than fit the header, section 0 has the numbers
         // (gABI, chapter 4).
@@ -159,12 +205,13 @@ impl<'s> Image<'s> {
             elf::SHN_XINDEX => first.sh_link.get(self.endian),
             index => u32::from(index.0),
         };
-        let bytes = self.source.read(table, count * size, "the section header table")?;
+        let bytes = self.read(table, count * size, "the section header table")?;
         let headers: Vec<SectionHeader64<Endianness>> =
             bytes.chunks_exact(size as usize).map(record).collect();
         let names = headers.get(names as usize).map(|names| {
             let start = names.sh_offset.get(self.endian);
-            (start, start.saturating_add(names.sh_size.get(self.endian)))
+            let end = start.saturating_add(names.sh_size.get(self.endian)).min(self.size);
+            (self.at.saturating_add(start), self.at + end)
         });
         let mut sections = Vec::with_capacity(headers.len());
         for header in &headers {
@@ -181,6 +228,7 @@ impl<'s> Image<'s> {
                 offset: header.sh_offset.get(self.endian),
                 size: header.sh_size.get(self.endian),
                 link: header.sh_link.get(self.endian),
+                info: header.sh_info.get(self.endian),
             });
         }
         self.check_overlap(&sections)?;
@@ -192,7 +240,7 @@ impl<'s> Image<'s> {
     fn check_overlap(&self, sections: &[Section]) -> Result<(), CannotSay> {
         let in_file = |section: &&Section| section.kind != elf::SHT_NULL && section.kind != elf::SHT_NOBITS;
         let total = sections.iter().filter(in_file).map(|section| section.size);
-        if total.fold(0, u64::saturating_add) > self.source.size() {
+        if total.fold(0, u64::saturating_add) > self.size {
             return Err(malformed("its sections are together larger than the file"));
         }
         Ok(())
@@ -210,7 +258,7 @@ impl<'s> Image<'s> {
         if section.kind == elf::SHT_NOBITS {
             return Ok(Vec::new());
         }
-        Ok(self.source.read(section.offset, section.size, what)?)
+        Ok(self.read(section.offset, section.size, what)?)
     }
 
     /// A symbol table and its strings; empty where there is none.
@@ -391,6 +439,11 @@ impl<'s> Image<'s> {
     pub fn u16(&self, bytes: &[u8]) -> u16 {
         let bytes = [bytes[0], bytes[1]];
         if self.endian == Endianness::Big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+    }
+
+    pub fn u32(&self, bytes: &[u8]) -> u32 {
+        let bytes = *bytes.first_chunk().expect("a slice of four bytes");
+        if self.endian == Endianness::Big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
     }
 
     pub fn u64(&self, bytes: &[u8]) -> u64 {

@@ -5,9 +5,11 @@
 //! names the function around each. No disassembler takes part.
 
 mod addresses;
+mod frames;
 mod functions;
 mod graph;
 mod image;
+mod patterns;
 mod scan;
 mod tables;
 
@@ -16,10 +18,16 @@ use std::path::Path;
 
 use self::functions::Functions;
 use self::graph::Graph;
-use self::image::{Filled, Image, Slot};
-use self::scan::{Found, NOBODY};
+use self::image::{Filled, Image, Section, Slot};
+pub use self::patterns::{Pattern, patterns};
+use self::scan::{Found, NOBODY, Use};
 use self::tables::Tables;
 use crate::artifact::{ReadError, Source};
+
+/// As many bytes alike are no chance.
+const ENOUGH: usize = 24;
+/// Bytes compared at most to name the users of one import.
+const MOST_COMPARED: usize = 1 << 28;
 
 /// The architectures whose code is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +112,26 @@ pub struct References {
     pub dead: bool,
 }
 
+/// How sure it is which function a match is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sure {
+    /// A symbol of the file says so.
+    Exact,
+    /// Its bytes do, and those of no other function that was offered.
+    Likely,
+    /// It may be: its bytes are few, or those of others too.
+    Candidate,
+}
+
+/// A function of a stripped file that is known by its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    pub function: Function,
+    /// Where in it the import is named.
+    pub site: u64,
+    pub sure: Sure,
+}
+
 /// A way of calls, the first of the functions the user's own and the last the
 /// one asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +146,8 @@ pub struct Chain {
 pub struct Code {
     machine: Machine,
     entry: u64,
+    /// Sections of code.
+    code: Vec<Section>,
     imports: Vec<Option<Import>>,
     slots: Vec<Slot>,
     functions: Functions,
@@ -150,6 +180,7 @@ impl Code {
         Ok(Self {
             machine: image.machine,
             entry: image.entry,
+            code: image.sections.iter().filter(|section| section.is_code()).cloned().collect(),
             imports: image.imports()?,
             slots,
             functions,
@@ -168,9 +199,9 @@ impl Code {
         self.imports.iter().flatten()
     }
 
-    /// Whether the file names its own functions.
+    /// Whether the file names its own functions, that is, has a `.symtab`.
     pub fn has_symbols(&self) -> bool {
-        self.functions.len() > 0
+        self.functions.named
     }
 
     /// The mangled names of all functions that the file holds.
@@ -217,6 +248,75 @@ impl Code {
         references
     }
 
+    /// Which of the functions offered stand where an import is used: for a file
+    /// that is stripped. `source` is the file that the code was read of.
+    ///
+    /// # Errors
+    /// Where the file cannot be read any more.
+    pub fn match_functions(
+        &self,
+        source: &Source,
+        import: &Import,
+        patterns: &[Pattern],
+    ) -> Result<Vec<Match>, CannotSay> {
+        let patterns: Vec<&Pattern> = patterns.iter().filter(|one| one.import == import.name).collect();
+        let mut sites: Vec<u64> = self.uses(import).map(|one| one.site).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        let mut matches: Vec<Match> = Vec::new();
+        let mut compared = 0_usize;
+        for site in sites {
+            let mut found: Vec<(&Pattern, u64)> = Vec::new();
+            for pattern in &patterns {
+                for own in pattern.sites() {
+                    let Some(start) = site.checked_sub(*own) else { continue };
+                    compared += pattern.len();
+                    if compared > MOST_COMPARED {
+                        return Err(CannotSay::TooMuch("functions to compare with"));
+                    }
+                    let Some(code) = self.code_at(source, start, pattern.len() as u64)? else { continue };
+                    if pattern.matches(&code) {
+                        found.push((pattern, start));
+                    }
+                }
+            }
+            found.sort_by(|(a, _), (b, _)| b.weight().cmp(&a.weight()).then(a.name.cmp(&b.name)));
+            found.dedup_by(|(a, _), (b, _)| a.name == b.name);
+            let sure = match &found[..] {
+                [(only, _)] if only.weight() >= ENOUGH => Sure::Likely,
+                // What is inside of something longer says less than that.
+                [(first, _), (second, _), ..] if first.weight() >= ENOUGH.max(2 * second.weight()) => Sure::Likely,
+                _ => Sure::Candidate,
+            };
+            let best = found.first().map_or(0, |(pattern, _)| pattern.weight());
+            for (pattern, start) in found.iter().filter(|(pattern, _)| 2 * pattern.weight() > best) {
+                let function = Function { symbols: vec![pattern.name.clone()], address: *start };
+                matches.push(Match { function, site, sure });
+            }
+        }
+        Ok(matches)
+    }
+
+    /// Code at an address, where there is that much.
+    fn code_at(&self, source: &Source, address: u64, len: u64) -> Result<Option<Vec<u8>>, CannotSay> {
+        let holds = |section: &&Section| section.holds(address) && section.end() - address >= len;
+        let Some(section) = self.code.iter().find(holds) else { return Ok(None) };
+        Ok(Some(source.read(section.offset + (address - section.address), len, "code")?))
+    }
+
+    fn uses(&self, import: &Import) -> impl Iterator<Item = &Use> {
+        let is_it = |symbol: u32| self.imports.get(symbol as usize).and_then(Option::as_ref) == Some(import);
+        let slots: Vec<bool> = self
+            .slots
+            .iter()
+            .map(|slot| match slot.filled {
+                Filled::Symbol(symbol) | Filled::Copy(symbol) => is_it(symbol),
+                Filled::Own(_) => false,
+            })
+            .collect();
+        self.found.uses.iter().filter(move |one| slots[one.slot as usize])
+    }
+
     /// Whether a function is of the C start files, which the linker adds to
     /// every program: the entry, and what runs constructors and destructors.
     pub fn is_start_file(&self, function: &Function) -> bool {
@@ -232,8 +332,7 @@ impl Code {
             "call_weak_fn",
             "_dl_relocate_static_pie",
         ];
-        let entered = self.functions.starting(self.entry).map(|at| self.functions.entries[at as usize].start);
-        entered == Some(function.address)
+        function.address == self.entry
             || function.symbols.iter().any(|symbol| START.contains(&symbol.as_str()))
     }
 

@@ -27,11 +27,9 @@ pub struct Tables {
 
 impl Tables {
     pub fn read(image: &Image<'_>, slots: &[Slot], found: &Found) -> Result<Self, CannotSay> {
-        let is_got =
-            |name: &str| [".got", ".plt", ".toc", ".branch_lt"].iter().any(|got| name.starts_with(got));
         let mut spans: Vec<(u64, u64)> = image
             .data()
-            .filter(|section| !is_got(&section.name))
+            .filter(|section| !section.is_got())
             .map(|section| (section.address, section.end()))
             .collect();
         spans.sort_unstable();

@@ -42,7 +42,9 @@ impl Scanner {
         } else if word & 0x3b00_0000 == 0x3900_0000 {
             let is_vector_16 = word & 0x0480_0000 == 0x0480_0000 && word >> 30 == 0;
             let scale = if is_vector_16 { 4 } else { word >> 30 };
-            self.finish(rn, low << scale, address, How::Access, sink);
+            // ldr of 64 bits
+            let how = if word & 0xffc0_0000 == 0xf940_0000 { How::Load } else { How::Access };
+            self.finish(rn, low << scale, address, how, sink);
         }
     }
 

@@ -22,8 +22,10 @@ const MARGIN: u64 = 16;
 /// References kept at most of each kind. 26 MB of code have some 600,000.
 const MOST: usize = 1 << 23;
 /// The longest way from the start of a stub to where it names its slot, in
-/// bytes: five instructions of ppc64le.
-const LONGEST_STUB: u64 = 24;
+/// bytes: that of `__tls_get_addr_opt` on ppc64le has eleven instructions.
+const LONGEST_STUB: u64 = 48;
+/// The same of every other stub: two instructions before it on ppc64le.
+const LONG_STUB: u64 = 8;
 
 /// No function: padding, or a stub.
 pub const NOBODY: u32 = u32::MAX;
@@ -33,7 +35,9 @@ pub const NOBODY: u32 = u32::MAX;
 pub enum How {
     /// A call or jump through the slot at the address.
     CallThrough,
-    /// What stands there is read, or written.
+    /// The eight bytes there are read.
+    Load,
+    /// What stands there is read otherwise, or written.
     Access,
     /// The address itself is taken.
     Take,
@@ -84,6 +88,8 @@ pub struct Sink<'a> {
     data: Vec<Span>,
     data_range: (u64, u64),
     code_range: (u64, u64),
+    /// Sections of stubs: their slots are nobody's use.
+    stubs: Vec<(u64, u64)>,
     machine: Machine,
     /// The function that the scanner is in, and its bounds; between functions
     /// the bounds of the gap.
@@ -112,7 +118,7 @@ pub fn scan(image: &Image<'_>, functions: &Functions, slots: &[Slot]) -> Result<
             let from = at.saturating_sub(MARGIN);
             let until = (at + WINDOW).min(section.size);
             let to = (until + MARGIN).min(section.size);
-            let bytes = image.source.read(section.offset + from, to - from, "code")?;
+            let bytes = image.read(section.offset + from, to - from, "code")?;
             let window = Window {
                 bytes: &bytes,
                 address: section.address.wrapping_add(from),
@@ -180,9 +186,7 @@ impl<'a> Sink<'a> {
             .map(|section| Span {
                 start: section.address,
                 end: section.end(),
-                is_got: [".got", ".plt", ".toc", ".branch_lt"]
-                    .iter()
-                    .any(|name| section.name.starts_with(name)),
+                is_got: section.is_got(),
             })
             .collect();
         data.sort_unstable_by_key(|span| span.start);
@@ -203,6 +207,12 @@ impl<'a> Sink<'a> {
             data,
             data_range,
             code_range: range(&mut code),
+            stubs: image
+                .sections
+                .iter()
+                .filter(|section| section.is_code() && section.is_stubs())
+                .map(|section| (section.address, section.end()))
+                .collect(),
             machine: image.machine,
             function: NOBODY,
             here: (0, 0),
@@ -257,10 +267,23 @@ impl<'a> Sink<'a> {
         }
         if self.function == NOBODY {
             self.events.push((site, Event::To(target)));
-        } else if let Some(callee) = self.function_at(target) {
+        } else if let Some(callee) = self.function_at(target).filter(|_| !self.hides_stubs()) {
             self.found.calls.push((self.function, callee));
         } else {
             self.pending.push((self.function, target, site));
+        }
+    }
+
+    /// Whether what unwinding calls a function may be a group of stubs, as bfd
+    /// has it on ppc64le.
+    fn hides_stubs(&self) -> bool {
+        self.machine == Machine::Ppc64le && !self.functions.named
+    }
+
+    /// A stub's way to a slot, wherever it stands.
+    fn stub(&mut self, site: u64, target: u64) {
+        if let Some(slot) = self.slot_addresses.find(target) {
+            self.events.push((site, Event::Slot(slot as u32)));
         }
     }
 
@@ -292,6 +315,12 @@ impl<'a> Sink<'a> {
                 return true;
             }
             if self.is_got(target) {
+                // Where addresses are made in two halves, the first may be
+                // that of another; nobody but a load wants a slot.
+                let in_halves = matches!(self.machine, Machine::Ppc64le | Machine::Aarch64);
+                if in_halves && !matches!(how, How::Load | How::CallThrough) {
+                    return false;
+                }
                 self.through(self.function, slot, site, how);
                 return true;
             }
@@ -363,16 +392,37 @@ impl<'a> Sink<'a> {
     /// Follows branches into stubs, and drops what was found twice.
     fn finish(mut self) -> Found {
         self.events.sort_unstable_by_key(|(site, _)| *site);
+        let mut entered = vec![false; self.events.len()];
         for (function, target, site) in std::mem::take(&mut self.pending) {
-            match self.behind(target) {
-                Some(Event::Slot(slot)) => self.through(function, slot, site, How::CallThrough),
-                Some(Event::To(callee)) => match (self.function_at(callee), self.behind(callee)) {
-                    (Some(callee), _) => self.found.calls.push((function, callee)),
-                    // A long branch to a stub.
-                    (None, Some(Event::Slot(slot))) => self.through(function, slot, site, How::CallThrough),
-                    _ => {}
-                },
-                None => {}
+            let own = self.function_at(target);
+            let longest = if own.is_some() { LONG_STUB } else { LONGEST_STUB };
+            let Some(mut at) = self.behind(target, longest) else {
+                self.found.calls.extend(own.map(|callee| (function, callee)));
+                continue;
+            };
+            entered[at] = true;
+            if let Event::To(callee) = self.events[at].1 {
+                if let Some(callee) = self.function_at(callee) {
+                    self.found.calls.push((function, callee));
+                    continue;
+                }
+                // Perhaps a long branch to a stub.
+                let Some(next) = self.behind(callee, LONGEST_STUB) else { continue };
+                entered[next] = true;
+                at = next;
+            }
+            if let Event::Slot(slot) = self.events[at].1 {
+                self.through(function, slot, site, How::CallThrough);
+            }
+        }
+        // Code that nobody calls and no symbol names.
+        for ((site, event), entered) in std::mem::take(&mut self.events).into_iter().zip(entered) {
+            if let Event::Slot(slot) = event
+                && !entered
+                && !self.stubs.iter().any(|(start, end)| (*start..*end).contains(&site))
+                && !matches!(self.slots[slot as usize].filled, Filled::Own(_))
+            {
+                self.found.uses.push(Use { function: NOBODY, slot, site });
             }
         }
         let mut found = self.found;
@@ -386,11 +436,11 @@ impl<'a> Sink<'a> {
         found
     }
 
-    /// What the stub that begins at an address does.
-    fn behind(&self, address: u64) -> Option<Event> {
+    /// What the stub that begins at an address does, as a position of `events`.
+    fn behind(&self, address: u64, longest: u64) -> Option<usize> {
         let at = self.events.partition_point(|(site, _)| *site < address);
-        let (site, event) = self.events.get(at)?;
-        (site - address < LONGEST_STUB).then_some(*event)
+        let (site, _) = self.events.get(at)?;
+        (site - address <= longest).then_some(at)
     }
 }
 

@@ -3,6 +3,10 @@
 
 use super::{Bases, How, Sink, Window};
 
+/// `mtctr r12`, `bctr`: how a stub ends. Compilers do not leave a function so,
+/// because the callee needs another r2.
+const JUMP: [u8; 8] = [0xa6, 0x03, 0x89, 0x7d, 0x20, 0x04, 0x80, 0x4e];
+
 pub struct Scanner {
     /// `.TOC.`: `.got` + 0x8000, in r2 all the time.
     toc: u64,
@@ -18,11 +22,12 @@ impl Scanner {
         let first = window.from + (window.address as usize + window.from).wrapping_neg() % 4;
         for at in (first..window.until).step_by(4) {
             let Some(word) = window.bytes.get(at..at + 4).and_then(|four| four.first_chunk()) else { break };
-            self.instruction(u32::from_le_bytes(*word), window.address.wrapping_add(at as u64), sink);
+            let rest = &window.bytes[at + 4..];
+            self.instruction(u32::from_le_bytes(*word), rest, window.address.wrapping_add(at as u64), sink);
         }
     }
 
-    fn instruction(&mut self, word: u32, address: u64, sink: &mut Sink<'_>) {
+    fn instruction(&mut self, word: u32, rest: &[u8], address: u64, sink: &mut Sink<'_>) {
         if sink.at(address) {
             self.bases.forget();
         }
@@ -40,19 +45,29 @@ impl Scanner {
             14 => self.finish(ra, low, address, How::Take, sink),
             // lwz … stfdu: loads and stores of whole displacements.
             32..=55 => self.finish(ra, low, address, How::Access, sink),
-            // ld, ldu, lwa; std, stdu
+            58 if rt == 12 && rest.starts_with(&JUMP) => self.stub(ra, low & !3, address, sink),
+            // ld
+            58 if word & 3 == 0 => self.finish(ra, low & !3, address, How::Load, sink),
+            // ldu, lwa; std, stdu
             58 | 62 => self.finish(ra, low & !3, address, How::Access, sink),
             _ => {}
         }
     }
 
-    fn finish(&self, register: usize, low: i64, address: u64, how: How, sink: &mut Sink<'_>) {
-        if register == 2 {
-            sink.names(address, self.toc.wrapping_add_signed(low), how);
-            return;
+    fn stub(&self, register: usize, low: i64, address: u64, sink: &mut Sink<'_>) {
+        for base in self.whole(register) {
+            sink.stub(address, base.wrapping_add_signed(low));
         }
-        for base in self.bases.of(register) {
+    }
+
+    fn finish(&self, register: usize, low: i64, address: u64, how: How, sink: &mut Sink<'_>) {
+        for base in self.whole(register) {
             sink.names(address, base.wrapping_add_signed(low), how);
         }
+    }
+
+    /// What a register may hold.
+    fn whole(&self, register: usize) -> &[u64] {
+        if register == 2 { std::slice::from_ref(&self.toc) } else { self.bases.of(register) }
     }
 }

@@ -25,11 +25,11 @@ impl Scanner {
             else {
                 break;
             };
-            if first == 0xe3 {
-                if d == 0x04 && self.holders != 0 {
+            if self.holders != 0 {
+                if first == 0xe3 && d == 0x04 {
                     self.load(address, second, [a, b, c], sink);
                 }
-                continue;
+                self.overwrite([first, second, a, b, c, d]);
             }
             let how = match (first, second & 15) {
                 (0xc0, 0) => Some(How::Take),
@@ -55,6 +55,26 @@ impl Scanner {
                 }
             }
         }
+    }
+
+    /// Forgets a register that something else is written to, as far as the
+    /// usual instructions go.
+    fn overwrite(&mut self, instruction: [u8; 6]) {
+        let [first, second, third, fourth, _, last] = instruction;
+        let (register, other) = (second >> 4, second & 15);
+        let written = match (first, last) {
+            // lmg: from one register to another, past 15 from 0.
+            (0xeb, 0x04) => {
+                let count = (other.wrapping_sub(register) & 15) + 1;
+                (0..count).fold(0_u16, |bits, next| bits | 1 << ((register + next) & 15))
+            }
+            (0xeb, 0x0a | 0x0c | 0x0d) | (0xe3, 0x04 | 0x08 | 0x09 | 0x14 | 0x71) => 1 << register,
+            (0xb9, _) if matches!(second, 0x04 | 0x08 | 0x09 | 0x14) && third == 0 => 1 << (fourth >> 4),
+            (0x41 | 0x58, _) => 1 << register,
+            (0xa7, _) if matches!(other, 8..=11) => 1 << register,
+            _ => 0,
+        };
+        self.holders &= !written;
     }
 
     /// `lg`: RXY-a, a signed displacement of 20 bits.
