@@ -90,13 +90,7 @@ fn size_of_pointer(encoding: u8) -> Option<usize> {
     }
 }
 
-fn range(
-    image: &Image<'_>,
-    section: &Section,
-    bytes: &[u8],
-    at: usize,
-    encoding: u8,
-) -> Option<(u64, u64)> {
+fn range(image: &Image<'_>, section: &Section, bytes: &[u8], at: usize, encoding: u8) -> Option<(u64, u64)> {
     let size = size_of_pointer(encoding)?;
     let number = |at: usize| {
         let bytes = bytes.get(at..at.checked_add(size)?)?;

@@ -167,9 +167,7 @@ fn is_function(symbol: &Symbol, strings: &[u8], machine: Machine) -> bool {
         elf::STT_FUNC | elf::STT_GNU_IFUNC => !is_stub(name, machine),
         // Assembly often leaves its functions untyped. `$x` and the like mark
         // code and data (ELF for the Arm 64-bit Architecture, 5.5.4).
-        elf::STT_NOTYPE => {
-            !matches!(name, [] | [0 | b'$', ..] | [b'.', b'L', ..]) && !is_stub(name, machine)
-        }
+        elf::STT_NOTYPE => !matches!(name, [] | [0 | b'$', ..] | [b'.', b'L', ..]) && !is_stub(name, machine),
         _ => false,
     }
 }

@@ -82,6 +82,9 @@ pub enum Filled {
 pub struct Slot {
     pub address: u64,
     pub filled: Filled,
+    /// Begins a pair that says where a thread-local variable is; code takes
+    /// the pair's own address.
+    pub is_pair: bool,
 }
 
 /// One entry of `.symtab` or `.dynsym`.
@@ -103,6 +106,8 @@ pub struct Image<'s> {
     size: u64,
     pub machine: Machine,
     pub endian: Endianness,
+    /// `ET_EXEC`: addresses need no relocation, and may stand in instructions.
+    pub fixed: bool,
     pub entry: u64,
     pub sections: Vec<Section>,
 }
@@ -146,6 +151,7 @@ impl<'s> Image<'s> {
             size,
             machine: Machine::X86_64,
             endian: Endianness::Little,
+            fixed: false,
             entry: 0,
             sections: Vec::new(),
         };
@@ -169,6 +175,7 @@ impl<'s> Image<'s> {
             (elf::EM_AARCH64, Endianness::Little) => Machine::Aarch64,
             (other, _) => return Err(CannotSay::Machine(other.0)),
         };
+        image.fixed = header.e_type(image.endian) == elf::ET_EXEC;
         image.entry = header.e_entry(image.endian);
         Ok((image, header))
     }
@@ -368,7 +375,8 @@ impl<'s> Image<'s> {
                             symbol if self.machine.is_copy(kind) => Filled::Copy(symbol),
                             symbol => Filled::Symbol(symbol),
                         };
-                        slots.push(Slot { address: entry.r_offset(self.endian), filled });
+                        let is_pair = self.machine.is_pair(kind);
+                        slots.push(Slot { address: entry.r_offset(self.endian), filled, is_pair });
                     }
                 }
                 elf::SHT_RELR => self.unpack_relr(section, &mut slots)?,
@@ -419,11 +427,19 @@ impl<'s> Image<'s> {
             for address in &rest[..own] {
                 let into = (address - section.address) as usize;
                 let Some(word) = bytes.get(into..).and_then(|rest| rest.get(..8)) else { continue };
-                slots.push(Slot { address: *address, filled: Filled::Own(self.u64(word)) });
+                slots.push(Slot { address: *address, filled: Filled::Own(self.u64(word)), is_pair: false });
             }
             rest = &rest[own..];
         }
         Ok(())
+    }
+
+    /// `DT_PLTGOT`: what code calls `_GLOBAL_OFFSET_TABLE_`.
+    pub fn offset_table(&self) -> Result<Option<u64>, CannotSay> {
+        let Some(section) = self.find(elf::SHT_DYNAMIC) else { return Ok(None) };
+        let bytes = self.bytes(section, "the dynamic section")?;
+        let mut entries = bytes.chunks_exact(16).map(|entry| (self.u64(entry), self.u64(&entry[8..])));
+        Ok(entries.find(|(tag, _)| *tag == elf::DT_PLTGOT.0 as u64).map(|(_, value)| value))
     }
 
     /// Sections that are writable when they are loaded: where addresses stand.

@@ -29,6 +29,19 @@ const ENOUGH: usize = 24;
 /// Bytes compared at most to name the users of one import.
 const MOST_COMPARED: usize = 1 << 28;
 
+/// The functions of `Scrt1.o`, `crti.o` and `crtbeginS.o`.
+const START: [&str; 9] = [
+    "_start",
+    "_init",
+    "_fini",
+    "deregister_tm_clones",
+    "register_tm_clones",
+    "__do_global_dtors_aux",
+    "frame_dummy",
+    "call_weak_fn",
+    "_dl_relocate_static_pie",
+];
+
 /// The architectures whose code is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Machine {
@@ -149,6 +162,8 @@ pub struct Code {
     /// Sections of code.
     code: Vec<Section>,
     imports: Vec<Option<Import>>,
+    /// The slots that hold imports, by the import's position.
+    import_slots: Vec<(u32, u32)>,
     slots: Vec<Slot>,
     functions: Functions,
     tables: Tables,
@@ -174,6 +189,14 @@ impl Code {
         let mut found = scan::scan(&image, &functions, &slots)?;
         let tables = Tables::read(&image, &slots, &found)?;
         let graph = Graph::new(&functions, &slots, &found, &tables);
+        found.uses.sort_unstable_by_key(|one| (one.slot, one.site));
+        let mut import_slots: Vec<(u32, u32)> = (slots.iter().zip(0..))
+            .filter_map(|(slot, at)| match slot.filled {
+                Filled::Symbol(symbol) | Filled::Copy(symbol) => Some((symbol, at)),
+                Filled::Own(_) => None,
+            })
+            .collect();
+        import_slots.sort_unstable();
         found.calls = Vec::new();
         found.taken = Vec::new();
         found.data = Vec::new();
@@ -182,6 +205,7 @@ impl Code {
             entry: image.entry,
             code: image.sections.iter().filter(|section| section.is_code()).cloned().collect(),
             imports: image.imports()?,
+            import_slots,
             slots,
             functions,
             tables,
@@ -212,35 +236,34 @@ impl Code {
     /// Who needs an import. One that the file does not have is dead.
     pub fn references(&self, import: &Import) -> References {
         let mut references = References { dead: true, ..References::default() };
-        let is_it = |symbol: u32| self.imports.get(symbol as usize).and_then(Option::as_ref) == Some(import);
-        let mut slots = Vec::new();
-        let mut by_table = Vec::new();
-        for (at, slot) in self.slots.iter().enumerate() {
-            let (Filled::Symbol(symbol) | Filled::Copy(symbol)) = slot.filled else { continue };
-            if !is_it(symbol) {
-                continue;
-            }
+        let mut tables = Vec::new();
+        for slot in self.slots_of(import) {
             references.dead = false;
-            slots.push(at as u32);
-            if let Some(table) = self.tables.at(slot.address) {
-                references.tables.extend(self.tables.name(table).map(str::to_owned));
-                by_table.extend(self.graph.users_of_table(table));
+            let slot = &self.slots[slot as usize];
+            if matches!(slot.filled, Filled::Symbol(_)) {
+                tables.extend(self.tables.at(slot.address));
             }
         }
-        let uses = self.found.uses.iter().filter(|one| slots.binary_search(&one.slot).is_ok());
-        let mut functions = Vec::new();
-        for one in uses {
-            if one.function == NOBODY {
-                references.unnamed.push(one.site);
-            } else {
-                functions.push(one.function);
+        let (mut functions, mut by_table) = (Vec::new(), Vec::new());
+        for one in self.uses(import) {
+            match one.function {
+                NOBODY => references.unnamed.push(one.site),
+                function if one.in_data => by_table.push(function),
+                function => functions.push(function),
             }
         }
-        functions.sort_unstable();
-        functions.dedup();
-        by_table.sort_unstable();
-        by_table.dedup();
+        // Who reads a table at the import's own place is a better answer than
+        // whoever names the table.
+        if by_table.is_empty() {
+            by_table.extend(tables.iter().flat_map(|table| self.graph.users_of_table(*table)));
+        }
+        for list in [&mut functions, &mut by_table] {
+            list.sort_unstable();
+            list.dedup();
+        }
         by_table.retain(|function| functions.binary_search(function).is_err());
+        references.tables =
+            tables.into_iter().filter_map(|table| self.tables.name(table)).map(str::to_owned).collect();
         references.tables.sort();
         references.tables.dedup();
         references.functions = functions.into_iter().map(|at| self.function(at)).collect();
@@ -285,7 +308,9 @@ impl Code {
             let sure = match &found[..] {
                 [(only, _)] if only.weight() >= ENOUGH => Sure::Likely,
                 // What is inside of something longer says less than that.
-                [(first, _), (second, _), ..] if first.weight() >= ENOUGH.max(2 * second.weight()) => Sure::Likely,
+                [(first, _), (second, _), ..] if first.weight() >= ENOUGH.max(2 * second.weight()) => {
+                    Sure::Likely
+                }
                 _ => Sure::Candidate,
             };
             let best = found.first().map_or(0, |(pattern, _)| pattern.weight());
@@ -304,34 +329,35 @@ impl Code {
         Ok(Some(source.read(section.offset + (address - section.address), len, "code")?))
     }
 
+    /// The slots that an import fills, by their positions.
+    fn slots_of(&self, import: &Import) -> impl Iterator<Item = u32> {
+        let is_it = |own: &Option<Import>| own.as_ref() == Some(import);
+        let symbols = self.imports.iter().enumerate().filter(move |(_, own)| is_it(own));
+        symbols.flat_map(|(symbol, _)| {
+            let from = self.import_slots.partition_point(|(own, _)| (*own as usize) < symbol);
+            let slots = self.import_slots[from..].iter();
+            slots.take_while(move |(own, _)| *own as usize == symbol).map(|(_, slot)| *slot)
+        })
+    }
+
     fn uses(&self, import: &Import) -> impl Iterator<Item = &Use> {
-        let is_it = |symbol: u32| self.imports.get(symbol as usize).and_then(Option::as_ref) == Some(import);
-        let slots: Vec<bool> = self
-            .slots
-            .iter()
-            .map(|slot| match slot.filled {
-                Filled::Symbol(symbol) | Filled::Copy(symbol) => is_it(symbol),
-                Filled::Own(_) => false,
-            })
-            .collect();
-        self.found.uses.iter().filter(move |one| slots[one.slot as usize])
+        let uses = self.slots_of(import).flat_map(|slot| {
+            let from = self.found.uses.partition_point(|one| one.slot < slot);
+            self.found.uses[from..].iter().take_while(move |one| one.slot == slot)
+        });
+        // Where initialised data ends, and a copy may begin, is a place that
+        // the start files name.
+        uses.filter(|one| {
+            let starts = |name: &str| START.contains(&name);
+            matches!(self.slots[one.slot as usize].filled, Filled::Symbol(_))
+                || one.function == NOBODY
+                || !self.functions.names(one.function).any(starts)
+        })
     }
 
     /// Whether a function is of the C start files, which the linker adds to
     /// every program: the entry, and what runs constructors and destructors.
     pub fn is_start_file(&self, function: &Function) -> bool {
-        /// Of `Scrt1.o`, `crti.o` and `crtbeginS.o`.
-        const START: [&str; 9] = [
-            "_start",
-            "_init",
-            "_fini",
-            "deregister_tm_clones",
-            "register_tm_clones",
-            "__do_global_dtors_aux",
-            "frame_dummy",
-            "call_weak_fn",
-            "_dl_relocate_static_pie",
-        ];
         function.address == self.entry
             || function.symbols.iter().any(|symbol| START.contains(&symbol.as_str()))
     }

@@ -181,7 +181,9 @@ impl Machine {
         match (self, kind) {
             (Self::X86_64, elf::R_X86_64_64) => (0, 8),
             // General and local dynamic to initial or local exec: 16 and 12 bytes.
-            (Self::X86_64, elf::R_X86_64_TLSGD | elf::R_X86_64_TLSLD | elf::R_X86_64_GOTPC32_TLSDESC) => (4, 12),
+            (Self::X86_64, elf::R_X86_64_TLSGD | elf::R_X86_64_TLSLD | elf::R_X86_64_GOTPC32_TLSDESC) => {
+                (4, 12)
+            }
             // The opcode before the field: `call *` to `call`, `mov` to `lea`.
             (Self::X86_64, _) => (3, 4),
             // A whole instruction; the address itself where it stands in code.

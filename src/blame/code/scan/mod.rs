@@ -8,6 +8,8 @@ mod ppc64le;
 mod s390x;
 mod x86_64;
 
+use std::collections::HashSet;
+
 use object::elf;
 
 use super::addresses::Addresses;
@@ -49,6 +51,9 @@ pub struct Use {
     pub function: u32,
     pub slot: u32,
     pub site: u64,
+    /// The slot is one of a table in data, and not of the table that code
+    /// reads addresses from.
+    pub in_data: bool,
 }
 
 /// What was found, functions and slots by their positions.
@@ -98,6 +103,8 @@ pub struct Sink<'a> {
     found: Found,
     /// Branches to what is no function's start.
     pending: Vec<(u32, u64, u64)>,
+    /// What unwinding calls a function and is a group of stubs.
+    groups: HashSet<u32>,
     events: Vec<(u64, Event)>,
 }
 
@@ -105,11 +112,11 @@ pub struct Sink<'a> {
 pub fn scan(image: &Image<'_>, functions: &Functions, slots: &[Slot]) -> Result<Found, CannotSay> {
     let mut sink = Sink::new(image, functions, slots);
     let toc = image.named(".got").map_or(0, |got| got.address.wrapping_add(0x8000));
-    let got = image.named(".got.plt").or_else(|| image.named(".got")).map(|got| got.address);
+    let got = image.offset_table()?;
     let mut sections: Vec<_> = image.sections.iter().filter(|section| section.is_code()).collect();
     sections.sort_unstable_by_key(|section| section.address);
     for section in sections {
-        let mut x86_64 = x86_64::Scanner;
+        let mut x86_64 = x86_64::Scanner { fixed: image.fixed };
         let mut s390x = s390x::Scanner::new(got);
         let mut ppc64le = ppc64le::Scanner::new(toc);
         let mut aarch64 = aarch64::Scanner::default();
@@ -183,11 +190,7 @@ impl<'a> Sink<'a> {
     fn new(image: &Image<'_>, functions: &'a Functions, slots: &'a [Slot]) -> Self {
         let mut data: Vec<Span> = image
             .data()
-            .map(|section| Span {
-                start: section.address,
-                end: section.end(),
-                is_got: section.is_got(),
-            })
+            .map(|section| Span { start: section.address, end: section.end(), is_got: section.is_got() })
             .collect();
         data.sort_unstable_by_key(|span| span.start);
         let range = |spans: &mut dyn Iterator<Item = (u64, u64)>| {
@@ -218,6 +221,7 @@ impl<'a> Sink<'a> {
             here: (0, 0),
             found: Found::default(),
             pending: Vec::new(),
+            groups: HashSet::new(),
             events: Vec::new(),
         }
     }
@@ -284,6 +288,9 @@ impl<'a> Sink<'a> {
     fn stub(&mut self, site: u64, target: u64) {
         if let Some(slot) = self.slot_addresses.find(target) {
             self.events.push((site, Event::Slot(slot as u32)));
+            if self.hides_stubs() {
+                self.groups.insert(self.function);
+            }
         }
     }
 
@@ -318,15 +325,21 @@ impl<'a> Sink<'a> {
                 // Where addresses are made in two halves, the first may be
                 // that of another; nobody but a load wants a slot.
                 let in_halves = matches!(self.machine, Machine::Ppc64le | Machine::Aarch64);
-                if in_halves && !matches!(how, How::Load | How::CallThrough) {
+                let is_pair = self.slots[slot as usize].is_pair;
+                if in_halves && !is_pair && !matches!(how, How::Load | How::CallThrough) {
                     return false;
                 }
                 self.through(self.function, slot, site, how);
                 return true;
             }
-            // A table that is read at a known place names what stands there.
-            if matches!(self.slots[slot as usize].filled, Filled::Symbol(_) | Filled::Copy(_)) {
-                self.found.uses.push(Use { function: self.function, slot, site });
+            let (function, filled) = (self.function, self.slots[slot as usize].filled);
+            match filled {
+                Filled::Copy(_) => self.found.uses.push(Use { function, slot, site, in_data: false }),
+                // A table that is read at a known place names what stands there.
+                Filled::Symbol(_) if how != How::Take => {
+                    self.found.uses.push(Use { function, slot, site, in_data: true });
+                }
+                Filled::Symbol(_) | Filled::Own(_) => {}
             }
         }
         if self.function != NOBODY && !self.is_got(target) {
@@ -344,7 +357,9 @@ impl<'a> Sink<'a> {
     /// What stands in a slot is called or taken.
     fn through(&mut self, function: u32, slot: u32, site: u64, how: How) {
         match self.slots[slot as usize].filled {
-            Filled::Symbol(_) | Filled::Copy(_) => self.found.uses.push(Use { function, slot, site }),
+            Filled::Symbol(_) | Filled::Copy(_) => {
+                self.found.uses.push(Use { function, slot, site, in_data: false });
+            }
             Filled::Own(target) => match self.function_at(target) {
                 Some(callee) if how == How::CallThrough => self.found.calls.push((function, callee)),
                 Some(callee) => self.found.taken.push((function, callee)),
@@ -422,10 +437,11 @@ impl<'a> Sink<'a> {
                 && !self.stubs.iter().any(|(start, end)| (*start..*end).contains(&site))
                 && !matches!(self.slots[slot as usize].filled, Filled::Own(_))
             {
-                self.found.uses.push(Use { function: NOBODY, slot, site });
+                self.found.uses.push(Use { function: NOBODY, slot, site, in_data: false });
             }
         }
         let mut found = self.found;
+        found.uses.retain(|one| one.function == NOBODY || !self.groups.contains(&one.function));
         for edges in [&mut found.calls, &mut found.taken] {
             edges.retain(|(from, to)| from != to);
             edges.sort_unstable();
@@ -453,6 +469,16 @@ impl Machine {
             Self::S390x => [elf::R_390_RELATIVE, elf::R_390_IRELATIVE],
             Self::Ppc64le => [elf::R_PPC64_RELATIVE, elf::R_PPC64_IRELATIVE],
             Self::Aarch64 => [elf::R_AARCH64_RELATIVE, elf::R_AARCH64_IRELATIVE],
+        };
+        own.contains(&kind)
+    }
+
+    pub fn is_pair(self, kind: elf::RelocationType) -> bool {
+        let own = match self {
+            Self::X86_64 => [elf::R_X86_64_DTPMOD64, elf::R_X86_64_TLSDESC],
+            Self::S390x => [elf::R_390_TLS_DTPMOD, elf::R_390_TLS_DTPMOD],
+            Self::Ppc64le => [elf::R_PPC64_DTPMOD64, elf::R_PPC64_DTPMOD64],
+            Self::Aarch64 => [elf::R_AARCH64_TLS_DTPMOD, elf::R_AARCH64_TLSDESC],
         };
         own.contains(&kind)
     }

@@ -1,6 +1,9 @@
 //! s390x: instructions with a 32-bit relative operand (RIL-b, RIL-c; IBM,
 //! z/Architecture Principles of Operation, chapter 5), and loads from the
 //! global offset table by a register that holds its address (`-fpic`).
+//!
+//! Not followed: the offset of another file's thread-local variable, which
+//! stands in a literal of its own.
 
 use super::{How, Sink, Window};
 

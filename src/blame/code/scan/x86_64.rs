@@ -1,9 +1,12 @@
-//! x86-64: `rip + disp32` at any byte, `e8`, `e9` and `0f 8x` (Intel SDM,
-//! volume 2, chapter 2).
+//! x86-64: `rip + disp32` at any byte, `e8`, `e9` and `0f 8x`; in a program
+//! at a fixed address also `mov` of an address itself (Intel SDM, volume 2,
+//! chapter 2).
 
 use super::{How, Sink, Window};
 
-pub struct Scanner;
+pub struct Scanner {
+    pub fixed: bool,
+}
 
 impl Scanner {
     pub fn scan(&mut self, window: &Window<'_>, sink: &mut Sink<'_>) {
@@ -13,7 +16,10 @@ impl Scanner {
             let is_branch = byte & 0xfe == 0xe8;
             let is_condition = byte & 0xf0 == 0x80 && at > 0 && bytes[at - 1] == 0x0f;
             let is_memory = byte & 0xc7 == 0x05;
-            if !(is_branch || is_condition || is_memory) {
+            // mov to a register: of 32 bits, and of 64 with the sign extended.
+            let is_value =
+                self.fixed && (byte & 0xf8 == 0xb8 || byte & 0xf8 == 0xc0 && at > 0 && bytes[at - 1] == 0xc7);
+            if !(is_branch || is_condition || is_memory || is_value) {
                 continue;
             }
             let Some(field) = bytes.get(at + 1..at + 5).and_then(|field| field.first_chunk()) else { break };
@@ -25,6 +31,12 @@ impl Scanner {
                 if sink.is_near(target) {
                     sink.at(site);
                     sink.branch(site, target);
+                }
+            } else if is_value {
+                let target = field as u32 as u64;
+                if sink.is_near(target) {
+                    sink.at(site);
+                    sink.names(site, target, How::Take);
                 }
             } else if at > 0 {
                 let opcode = bytes[at - 1];
