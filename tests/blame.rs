@@ -28,7 +28,7 @@ mod hostile;
 #[cfg(unix)]
 mod unix {
     use std::collections::{BTreeMap, BTreeSet, HashSet};
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::process::ExitCode;
 
     use anyhow::{Context, bail, ensure};
@@ -325,7 +325,8 @@ mod unix {
     }
 
     /// One real program: what counts, and everything, against the disassembly.
-    fn real_program(path: &PathBuf) -> anyhow::Result<()> {
+    #[expect(clippy::print_stdout, reason = "`cargo xtask blame` is run to read this")]
+    fn real_program(path: &Path) -> anyhow::Result<()> {
         let code = read(path)?;
         let machine =
             MACHINES.iter().find(|machine| machine.code == code.machine()).context("a known machine")?;
