@@ -21,6 +21,7 @@ pub mod release;
 pub mod report;
 mod target;
 mod text;
+mod today;
 mod workspace;
 
 use cli::Task;

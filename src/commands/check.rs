@@ -15,6 +15,7 @@ use crate::policy::{self, At, FILE_NAME, Policy, Problem, Selector, TargetSelect
 use crate::report::model::PathText;
 use crate::report::{self, Failure, MessageFormat, Outputs, Report, ReportFile, Streams};
 use crate::text;
+use crate::today::today;
 use crate::workspace::{self, CargoOptions};
 
 #[derive(Debug)]
@@ -42,7 +43,7 @@ enum Stop {
 
 pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
     let folder = std::env::current_dir();
-    let today = jiff::Zoned::now().date();
+    let today = today();
     let mut report =
         Report::new(folder.as_deref().unwrap_or(Path::new("")), today.to_string(), options.fail_on);
     let (files, lost) = open(&options.reports);

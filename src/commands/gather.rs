@@ -161,35 +161,42 @@ fn read_built(policy: &Policy, mut artifacts: Vec<CargoArtifact>) -> Vec<Input> 
             || writers[&artifact.path].len() > 1
     };
     let alike: Vec<bool> = artifacts.iter().map(alike).collect();
-    artifacts
-        .into_par_iter()
-        .zip(alike)
-        .map(|(artifact, alike)| {
-            let writers = &writers[&artifact.path];
-            let own: Vec<String> = artifact.triple.iter().cloned().collect();
-            let (reading, triples) = if writers.len() > 1 {
-                let named: Vec<_> = writers.iter().map(|name| format!("`{name}`")).collect();
-                let ambiguous = Reading::Ambiguous {
-                    message: format!(
-                        "{} are built to one file, so only one of them is there",
-                        named.join(" and ")
-                    ),
-                    help: format!("judge one at a time:\ncargo compat check --package {}", artifact.package),
-                };
-                (ambiguous, own)
-            } else {
-                // Without a word from cargo or rustc, the file itself tells.
-                let triples = |facts: &Artifact| match own.is_empty() {
-                    true => target::triples(facts, &[], Some(policy)),
-                    false => own.clone(),
-                };
-                reading(policy, &artifact.path, &artifact.name(alike), triples)
+    let work: Vec<(CargoArtifact, bool)> = artifacts.into_iter().zip(alike).collect();
+    each(work, |(artifact, alike)| {
+        let writers = &writers[&artifact.path];
+        let own: Vec<String> = artifact.triple.iter().cloned().collect();
+        let (reading, triples) = if writers.len() > 1 {
+            let named: Vec<_> = writers.iter().map(|name| format!("`{name}`")).collect();
+            let ambiguous = Reading::Ambiguous {
+                message: format!(
+                    "{} are built to one file, so only one of them is there",
+                    named.join(" and ")
+                ),
+                help: format!("judge one at a time:\ncargo compat check --package {}", artifact.package),
             };
-            let triples =
-                if triples.is_empty() { artifact.triple.iter().cloned().collect() } else { triples };
-            artifact.into_input(alike, reading, triples)
-        })
-        .collect()
+            (ambiguous, own)
+        } else {
+            // Without a word from cargo or rustc, the file itself tells.
+            let triples = |facts: &Artifact| match own.is_empty() {
+                true => target::triples(facts, &[], Some(policy)),
+                false => own.clone(),
+            };
+            reading(policy, &artifact.path, &artifact.name(alike), triples)
+        };
+        let triples = if triples.is_empty() { artifact.triple.iter().cloned().collect() } else { triples };
+        artifact.into_input(alike, reading, triples)
+    })
+}
+
+/// Below this number of files, to start threads takes longer than they save.
+const WORTH_THREADS: usize = 8;
+
+/// What `work` makes of each, in their order.
+fn each<T: Send, U: Send>(all: Vec<T>, work: impl Fn(T) -> U + Send + Sync) -> Vec<U> {
+    match all.len() < WORTH_THREADS {
+        true => all.into_iter().map(work).collect(),
+        false => all.into_par_iter().map(work).collect(),
+    }
 }
 
 fn from_files(request: &Request, policy: &Policy) -> Gathered {
@@ -209,13 +216,10 @@ fn from_files(request: &Request, policy: &Policy) -> Gathered {
     let mut collected = files::collect(&paths);
     let named: Vec<String> =
         request.cargo.targets.iter().map(|target| workspace::folder_of(target)).collect();
-    let read: Vec<(Found, Input)> = std::mem::take(&mut collected.files)
-        .into_par_iter()
-        .map(|found| {
-            let input = read_file(policy, &found.path, &named);
-            (found, input)
-        })
-        .collect();
+    let read: Vec<(Found, Input)> = each(std::mem::take(&mut collected.files), |found| {
+        let input = read_file(policy, &found.path, &named);
+        (found, input)
+    });
     let mut inputs = Vec::new();
     for (found, input) in read {
         match &input.reading {

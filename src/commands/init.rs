@@ -14,6 +14,7 @@ use crate::lints::Reading;
 use crate::policy::{self, FILE_NAME, Policy};
 use crate::report::{self, Failure, Streams};
 use crate::text;
+use crate::today::today;
 use crate::workspace;
 
 /// What stands above and around the rules; the README shows it too.
@@ -289,7 +290,7 @@ fn with_exceptions(
     gathered: &Gathered,
     from_cargo: bool,
 ) -> Result<String, Stop> {
-    let today = jiff::Zoned::now().date();
+    let today = today();
     let mut text = rules;
     let hosts = undefined_sections(&findings(path, &text, gathered, from_cargo)?);
     text.push_str(&hosts);
@@ -325,7 +326,7 @@ fn with_exceptions(
 
 fn findings(path: &Path, text: &str, gathered: &Gathered, whole: bool) -> Result<Vec<Finding>, Stop> {
     let policy = parse(path, text.to_owned())?;
-    let today = jiff::Zoned::now().date();
+    let today = today();
     let scope = Scope { whole, known: Vec::new() };
     match judge::judge(&policy, &gathered.inputs, &scope, today) {
         Ok(judgement) => Ok(judgement.findings),

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::Path;
 
+use memchr::{memmem, memrchr};
+
 use super::root::resolve;
 use crate::artifact::{Arch, Class, Endian, Release};
 
@@ -25,17 +27,15 @@ pub(super) fn read_whole(path: &Path) -> Option<Vec<u8>> {
 /// after the other, each a path with a slash at its end (`elf/dl-load.c`,
 /// `system_dirs`).
 pub(super) fn default_folders(loader: &[u8], arch: Arch) -> Vec<String> {
-    let mut run: Vec<String> = Vec::new();
-    for text in loader.split(|byte| *byte == 0) {
-        let path = std::str::from_utf8(text).ok().filter(|text| is_folder(text));
-        match path {
-            Some(path) => run.push(path.trim_end_matches('/').to_owned()),
-            None if run.len() >= 2 => return run,
-            None => run.clear(),
+    // Where one ends and the next begins.
+    for between in memmem::find_iter(loader, b"/\0/") {
+        let start = memrchr(0, &loader[..between]).map_or(0, |before| before + 1);
+        let texts = loader[start..].split(|byte| *byte == 0);
+        let folders = texts.map_while(|text| std::str::from_utf8(text).ok().filter(|text| is_folder(text)));
+        let run: Vec<String> = folders.map(|text| text.trim_end_matches('/').to_owned()).collect();
+        if run.len() >= 2 {
+            return run;
         }
-    }
-    if run.len() >= 2 {
-        return run;
     }
     let wide = if arch.class == Class::Elf64 { &["/lib64", "/usr/lib64"][..] } else { &[] };
     wide.iter().chain(&["/lib", "/usr/lib"]).map(|&folder| folder.to_owned()).collect()
@@ -65,7 +65,7 @@ pub(super) fn glibc_release(folder: &Path, loader: &[u8]) -> Option<Release> {
 
 fn release_in(bytes: &[u8]) -> Option<Release> {
     const BEFORE: &[u8] = b" release version ";
-    let at = bytes.windows(BEFORE.len()).position(|window| window == BEFORE)? + BEFORE.len();
+    let at = memmem::find(bytes, BEFORE)? + BEFORE.len();
     let text: String = bytes[at..]
         .iter()
         .take(16)
@@ -102,7 +102,7 @@ fn entries(bytes: &[u8], arch: Arch) -> Option<HashMap<String, Vec<String>>> {
     const HEADER: usize = 48;
     const ENTRY: usize = 24;
     // Before it there may be a cache of the format that glibc had until 2.31.
-    let start = bytes.windows(MAGIC.len()).position(|window| window == MAGIC)?;
+    let start = memmem::find(bytes, MAGIC)?;
     let cache = &bytes[start..];
     let number = |at: usize| {
         let word: [u8; 4] = *cache.get(at..)?.first_chunk()?;

@@ -7,7 +7,7 @@ use cargo_metadata::{CrateType, Message, TargetKind};
 use cfg_expr::targets::get_builtin_target_by_triple;
 
 use super::linker::{self, Found};
-use super::settings::{Settings, host_triple};
+use super::settings::{Settings, host_triple, installed_host};
 use super::{CargoArtifact, CargoOptions, Manifest, cargo};
 use crate::artifact::Role;
 use crate::process::Invocation;
@@ -41,8 +41,9 @@ pub fn build(
         say("Linking", &format!("for {} with {}", found.triple, found.linker));
     }
     let invocation = invocation(options, &linkers);
-    // The host's triple costs no time beside the build.
-    let host = settings.needs_host().then(|| {
+    let mut host = settings.needs_host().then(|| installed_host(&settings.rustc())).flatten();
+    // Beside the build it costs no time.
+    let asked = (settings.needs_host() && host.is_none()).then(|| {
         let rustc = settings.rustc();
         std::thread::spawn(move || host_triple(&rustc))
     });
@@ -55,7 +56,9 @@ pub fn build(
             Err(_) => text.push(line.to_owned()),
         })
         .map_err(|error| not_started(options, &error))?;
-    let host = host.and_then(|thread| thread.join().ok().flatten());
+    if let Some(asked) = asked {
+        host = asked.join().ok().flatten();
+    }
     let triples = settings.triples(host.as_deref());
     if !status.success() {
         let failure = Failure::new("the build failed, so nothing was judged")

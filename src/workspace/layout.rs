@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use cargo_metadata::{CrateType, Metadata, Package, Target, TargetKind};
 
-use super::settings::{Settings, host_triple};
+use super::settings::{Settings, host_triple, installed_host};
 use super::{CargoArtifact, CargoOptions, Manifest, cargo};
 use crate::artifact::Role;
 use crate::lints::Stale;
@@ -44,7 +44,13 @@ pub fn expected(options: &CargoOptions, manifest: &Manifest, folder: &Path) -> R
     let settings = Settings::load(options, folder)?;
     let metadata = metadata(options)?;
     let target_dir = settings.target_dir(options, manifest, folder);
-    let host = settings.needs_host().then(|| host_triple(&settings.rustc())).flatten();
+    let host = settings
+        .needs_host()
+        .then(|| {
+            let rustc = settings.rustc();
+            installed_host(&rustc).or_else(|| host_triple(&rustc))
+        })
+        .flatten();
     let triples = settings.triples(host.as_deref());
     let targets: Vec<(Option<String>, PathBuf)> = match settings.has_targets() {
         false => vec![(host, target_dir)],

@@ -159,8 +159,56 @@ fn lookup<'t>(table: &'t toml::Table, path: &[&str]) -> Option<&'t toml::Value> 
     if rest.is_empty() { Some(value) } else { lookup(value.as_table()?, rest) }
 }
 
+/// The triple of this machine, from what Rust's installer wrote beside rustc: a
+/// component `rustc-TRIPLE`, and a folder for the triple. To start rustc takes
+/// longer than a build that has nothing to do. `None`: it was not installed
+/// that way.
+pub fn installed_host(rustc: &Invocation) -> Option<String> {
+    let path = Path::new(&rustc.program);
+    let sysroot = path.parent().filter(|_| path.is_absolute())?.parent()?;
+    let rustlib = sysroot.join("lib/rustlib");
+    let components = std::fs::read_to_string(rustlib.join("components")).ok()?;
+    let names = components.lines().filter_map(|line| line.strip_prefix("rustc-"));
+    // `rustc-dev-TRIPLE` is a component too.
+    let mut hosts = names.filter(|name| rustlib.join(name).is_dir());
+    let host = hosts.next()?;
+    hosts.next().is_none().then(|| host.to_owned())
+}
+
 /// Asks rustc for the triple of this machine.
 pub fn host_triple(rustc: &Invocation) -> Option<String> {
     let output = rustc.clone().args(["-vV"]).output().ok()??;
     output.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_installer_says_what_rustc_says() {
+        // The toolchain that runs this test; one that was not installed so says nothing.
+        let rustc = Invocation::new(PathBuf::from(cargo()).with_file_name("rustc"));
+        if let Some(installed) = installed_host(&rustc) {
+            assert_eq!(host_triple(&rustc), Some(installed));
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_not_sure_is_not_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let rustlib = folder.path().join("lib/rustlib");
+        let rustc = Invocation::new(folder.path().join("bin/rustc"));
+        assert_eq!(installed_host(&rustc), None);
+        for triple in ["s390x-unknown-linux-gnu", "x86_64-unknown-linux-musl"] {
+            std::fs::create_dir_all(rustlib.join(triple)).unwrap();
+        }
+        let write = |text: &str| std::fs::write(rustlib.join("components"), text).unwrap();
+        let one = "cargo-s390x-unknown-linux-gnu\nrustc-dev-s390x-unknown-linux-gnu\nrustc-s390x-unknown-linux-gnu\n";
+        write(one);
+        assert_eq!(installed_host(&rustc).as_deref(), Some("s390x-unknown-linux-gnu"));
+        write(&format!("{one}rustc-x86_64-unknown-linux-musl\n"));
+        assert_eq!(installed_host(&rustc), None);
+        assert_eq!(installed_host(&Invocation::new("rustc")), None);
+    }
 }

@@ -2,12 +2,13 @@
 //! symbol that no relocation names is never looked up (fact 11).
 
 use object::Endianness;
-use object::read::elf::{FileHeader, Rel, Rela};
+use object::read::elf::FileHeader;
 
 use super::dynamic::{Dynamic, RelocationTable, Strings};
+use super::relocations::Relocation;
 use super::symbols::HIDDEN;
 use super::versions::Definition;
-use super::{Elf, ReadError, lossy, record};
+use super::{Elf, ReadError, lossy};
 use crate::artifact::{Bindings, Import, VersionNeed, When};
 
 /// `DF_1_NODEFLIB`: the default folders are not searched for its needs.
@@ -69,45 +70,28 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
 
     /// How relocations use each dynamic symbol.
     fn uses(&self, dynamic: &Dynamic, symbols: usize) -> Result<Vec<u8>, ReadError> {
-        let machine = self.header.e_machine(self.endian).0;
+        let copied = copy_relocation(self.header.e_machine(self.endian).0);
         let now = dynamic.bind_now();
         let mut uses = vec![NOT; symbols];
         for table in &dynamic.relocations {
-            let size = if table.addend { size_of::<H::Rela>() } else { size_of::<H::Rel>() };
-            let bytes = self.at_address(table.address, table.size, "a relocation table")?;
-            for (at, entry) in bytes.chunks_exact(size).enumerate() {
-                let (symbol, kind) = match table.addend {
-                    true => {
-                        let entry = record::<H::Rela>(entry);
-                        let mips = self.is_little_mips64();
-                        (entry.r_sym(self.endian, mips), entry.r_type(self.endian, mips))
-                    }
-                    false => {
-                        let entry = record::<H::Rel>(entry);
-                        (entry.r_sym(self.endian), entry.r_type(self.endian))
-                    }
-                };
-                // Type 0 is `R_*_NONE`, which the loader passes over.
-                let Some(how) = uses.get_mut(symbol as usize).filter(|_| symbol != 0 && kind.0 != 0) else {
-                    if symbol as usize >= symbols && kind.0 != 0 {
+            self.each_relocation(table, |Relocation { at, symbol, kind }| {
+                let Some(how) = uses.get_mut(symbol as usize).filter(|_| symbol != 0 && kind != 0) else {
+                    if symbol as usize >= symbols && kind != 0 {
                         return Err(ReadError::Malformed(format!(
                             "a relocation names dynamic symbol {symbol}; there are {symbols}"
                         )));
                     }
-                    continue;
+                    return Ok(());
                 };
-                let lazy = !now && (table.plt || is_in_plt(dynamic, table, (at * size) as u64));
+                let lazy = !now && (table.plt || is_in_plt(dynamic, table, at));
                 *how |= if lazy { AT_CALL } else { AT_START };
-                if copy_relocation(machine) == Some(kind.0) {
+                if copied == Some(kind) {
                     *how |= COPIED;
                 }
-            }
+                Ok(())
+            })?;
         }
         Ok(uses)
-    }
-
-    fn is_little_mips64(&self) -> bool {
-        self.header.is_type_64() && !self.header.is_big_endian() && self.header.e_machine(self.endian).0 == 8
     }
 }
 

@@ -8,6 +8,7 @@ mod dynamic;
 mod exports;
 mod name_service;
 mod notes;
+mod relocations;
 mod symbols;
 mod traces;
 mod versions;

@@ -6,7 +6,7 @@ use std::ffi::CStr;
 
 use object::Endianness;
 use object::elf;
-use object::read::elf::{FileHeader, Rel, Rela, SectionHeader, Sym};
+use object::read::elf::{FileHeader, SectionHeader, Sym};
 
 use super::dynamic::{Dynamic, Strings};
 use super::versions::Definition;
@@ -180,7 +180,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     }
 
     /// The file offset of a table at an address, which must lie in one segment.
-    fn range_at(&self, address: u64, len: u64, what: &'static str) -> Result<u64, ReadError> {
+    pub(super) fn range_at(&self, address: u64, len: u64, what: &'static str) -> Result<u64, ReadError> {
         let (offset, available) = self.offset_of(address, what)?;
         if len > available {
             return Err(runs_past(address, what));
@@ -280,42 +280,30 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         let chains_at = buckets_at.saturating_add(buckets * 4);
         // The place is looked up once: a chain may be long, and loads may be many.
         let (mut at, mut left) = self.offset_of(chains_at.saturating_add((last - first) * 4), WHAT)?;
-        loop {
-            if left < 4 {
-                return Err(ReadError::Malformed(format!("{WHAT} has a chain without end")));
+        while left >= 4 {
+            let here = (left / 4).min(AT_A_TIME) * 4;
+            for entry in self.source.read(at, here, WHAT)?.chunks_exact(4) {
+                last += 1;
+                if last > MOST_SYMBOLS {
+                    let message = format!("{WHAT} has a chain past {MOST_SYMBOLS} symbols");
+                    return Err(ReadError::Malformed(message));
+                }
+                if self.number(entry) & 1 == 1 {
+                    return Ok(last);
+                }
             }
-            let entry = self.source.read(at, 4, WHAT)?;
-            (at, left) = (at + 4, left - 4);
-            last += 1;
-            if last > MOST_SYMBOLS {
-                return Err(ReadError::Malformed(format!("{WHAT} has a chain past {MOST_SYMBOLS} symbols")));
-            }
-            if self.number(&entry) & 1 == 1 {
-                return Ok(last);
-            }
+            (at, left) = (at + here, left - here);
         }
+        Err(ReadError::Malformed(format!("{WHAT} has a chain without end")))
     }
 
     fn count_by_relocations(&self, dynamic: &Dynamic) -> Result<u64, ReadError> {
         let mut count = 0;
-        // Only MIPS 64 packs `r_info` otherwise; it has `DT_HASH`.
         for table in &dynamic.relocations {
-            const WHAT: &str = "a relocation table";
-            let size = if table.addend { size_of::<H::Rela>() } else { size_of::<H::Rel>() } as u64;
-            let offset = self.range_at(table.address, table.size, WHAT)?;
-            let entries = table.size / size;
-            for first in (table.relative.min(entries)..entries).step_by(AT_A_TIME as usize) {
-                let here = AT_A_TIME.min(entries - first);
-                let some = self.source.read(offset + first * size, here * size, WHAT)?;
-                for entry in some.chunks_exact(size as usize) {
-                    let symbol = if table.addend {
-                        record::<H::Rela>(entry).r_sym(self.endian, false)
-                    } else {
-                        record::<H::Rel>(entry).r_sym(self.endian)
-                    };
-                    count = count.max(u64::from(symbol) + 1);
-                }
-            }
+            self.each_relocation(table, |relocation| {
+                count = count.max(u64::from(relocation.symbol) + 1);
+                Ok(())
+            })?;
         }
         Ok(if count == 1 { 0 } else { count })
     }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use object::Endianness;
 use object::elf;
-use object::read::elf::{FileHeader, Rel, Rela, SectionHeader, Sym};
+use object::read::elf::{FileHeader, SectionHeader, Sym};
 
 use super::dynamic::Dynamic;
 use super::exports::Exports;
@@ -79,13 +79,10 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     pub(super) fn empty_plt_slots(&self, dynamic: &Dynamic) -> Result<usize, ReadError> {
         let mut empty = 0;
         for table in dynamic.relocations.iter().filter(|table| table.plt) {
-            let size = if table.addend { size_of::<H::Rela>() } else { size_of::<H::Rel>() };
-            let bytes = self.at_address(table.address, table.size, "a relocation table")?;
-            let is_none = |entry: &&[u8]| match table.addend {
-                true => record::<H::Rela>(entry).r_type(self.endian, false).0 == 0,
-                false => record::<H::Rel>(entry).r_type(self.endian).0 == 0,
-            };
-            empty += bytes.chunks_exact(size).filter(is_none).count();
+            self.each_relocation(table, |relocation| {
+                empty += usize::from(relocation.kind == 0);
+                Ok(())
+            })?;
         }
         Ok(empty)
     }

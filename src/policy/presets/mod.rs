@@ -4,7 +4,7 @@
 //! The lists are made by `cargo xtask presets` from real hosts; each says which
 //! package of which version it is from.
 
-use std::collections::HashMap;
+use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -20,11 +20,11 @@ pub struct Preset {
     /// Who provides the names, in words.
     pub host: &'static str,
     text: &'static str,
-    table: OnceLock<Table>,
+    list: OnceLock<List>,
 }
 
 const fn preset(name: &'static str, host: &'static str, text: &'static str) -> Preset {
-    Preset { name, host, text, table: OnceLock::new() }
+    Preset { name, host, text, list: OnceLock::new() }
 }
 
 /// Every preset, by name.
@@ -41,54 +41,91 @@ pub static PRESETS: [Preset; 10] = [
     preset("ruby", "Ruby", include_str!("ruby.txt")),
 ];
 
-/// The names of a preset; for each a bit for every version that has it.
+/// The names of a preset. They are looked up in the text itself, which is
+/// sorted: some have ten thousand, of which one file asks a few.
 #[derive(Debug)]
-struct Table {
+struct List {
     versions: Vec<&'static str>,
-    names: HashMap<&'static str, u32>,
+    /// `name`, or `name 3.9-3.11 3.14-`: the versions that have it.
+    lines: &'static str,
 }
 
-impl Table {
-    /// `# comment`, `@ version source`, `name`, `name 3.9-3.11 3.14-`.
+impl List {
+    /// `# comment` and `@ version source`; then the names.
     fn parse(text: &'static str) -> Self {
         let mut versions = Vec::new();
-        let mut names = HashMap::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let mut lines = text;
+        while lines.starts_with(['#', '@']) {
+            let (line, rest) = lines.split_once('\n').unwrap_or((lines, ""));
             if let Some(rest) = line.strip_prefix("@ ") {
                 versions.push(rest.split_once(' ').map_or(rest, |(version, _)| version));
-                continue;
             }
-            let mut words = line.split(' ');
-            let Some(name) = words.next() else { continue };
-            let at = |version: &str| versions.iter().position(|known| *known == version);
-            let last = versions.len().saturating_sub(1);
-            let mut bits = 0;
-            let mut all = true;
-            for (from, to) in words.filter_map(|run| run.split_once('-')) {
-                all = false;
-                for bit in at(from).unwrap_or(last)..=at(to).unwrap_or(last) {
-                    bits |= 1 << bit;
-                }
-            }
-            names.insert(name, if all { u32::MAX } else { bits });
+            lines = rest;
         }
-        Self { versions, names }
+        Self { versions, lines }
     }
+
+    /// What stands behind a name: its versions.
+    fn find(&self, name: &str) -> Option<&'static str> {
+        let lines = self.lines;
+        let (mut low, mut high) = (0, lines.len());
+        while low < high {
+            let middle = lines.floor_char_boundary(low + (high - low) / 2);
+            let start = lines[low..middle].rfind('\n').map_or(low, |before| low + before + 1);
+            let end = lines[start..].find('\n').map_or(lines.len(), |end| start + end);
+            let (found, rest) = split(&lines[start..end]);
+            match found.cmp(name) {
+                Ordering::Equal => return Some(rest),
+                Ordering::Less => low = end + 1,
+                Ordering::Greater => high = start,
+            }
+        }
+        None
+    }
+
+    /// A bit for every version of which it is said.
+    fn bits(&self, said: &str) -> u32 {
+        if said.is_empty() {
+            return u32::MAX;
+        }
+        let at = |version: &str| self.versions.iter().position(|known| *known == version);
+        let last = self.versions.len().saturating_sub(1);
+        let mut bits = 0;
+        for (from, to) in said.split(' ').filter_map(|run| run.split_once('-')) {
+            for bit in at(from).unwrap_or(last)..=at(to).unwrap_or(last) {
+                bits |= 1 << bit;
+            }
+        }
+        bits
+    }
+
+    fn bits_of(&self, name: &str) -> Option<u32> {
+        Some(self.bits(self.find(name)?))
+    }
+
+    fn names(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.lines.lines().map(split).map(|(name, said)| (name, self.bits(said)))
+    }
+}
+
+/// A line: the name, and what is said of its versions.
+fn split(line: &'static str) -> (&'static str, &'static str) {
+    line.split_once(' ').unwrap_or((line, ""))
 }
 
 impl Preset {
-    fn table(&self) -> &Table {
-        self.table.get_or_init(|| Table::parse(self.text))
+    fn list(&self) -> &List {
+        self.list.get_or_init(|| List::parse(self.text))
     }
 
     pub fn versions(&self) -> &[&'static str] {
-        &self.table().versions
+        &self.list().versions
     }
 
     /// Which versions have a name, in words; `None` where none has.
     fn versions_with(&self, name: &str) -> Option<String> {
-        let table = self.table();
-        let bits = *table.names.get(name)?;
+        let table = self.list();
+        let bits = table.bits_of(name)?;
         let has: Vec<bool> = (0..table.versions.len()).map(|at| bits & (1 << at) != 0).collect();
         let first = has.iter().position(|has| *has)?;
         let last = has.iter().rposition(|has| *has)?;
@@ -160,7 +197,7 @@ impl Chosen {
     }
 
     pub fn has(self, name: &str) -> bool {
-        self.preset.table().names.get(name).is_some_and(|bits| self.is_in(*bits))
+        self.preset.list().bits_of(name).is_some_and(|bits| self.is_in(bits))
     }
 
     fn is_in(self, bits: u32) -> bool {
@@ -168,7 +205,7 @@ impl Chosen {
     }
 
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        self.preset.table().names.iter().filter(move |(_, bits)| self.is_in(**bits)).map(|(name, _)| *name)
+        self.preset.list().names().filter(move |(_, bits)| self.is_in(*bits)).map(|(name, _)| name)
     }
 
     /// Why a name that this lacks may have been expected here.
@@ -218,8 +255,8 @@ pub fn suggest<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Suggestio
         (names.iter().filter(|name| chosen.has(name)).count(), preset)
     });
     let (allows, preset) = candidates
-        .max_by_key(|(allows, preset)| (*allows, std::cmp::Reverse(preset.table().names.len())))
-        .filter(|(allows, _)| *allows > 0 && allows * 2 >= names.len())?;
+        .filter(|(allows, _)| *allows > 0 && allows * 2 >= names.len())
+        .max_by_key(|(allows, preset)| (*allows, Reverse(preset.list().lines.lines().count())))?;
     Some(Suggestion { preset: format!("{PREFIX}{}", preset.name), host: preset.host, allows })
 }
 
@@ -234,9 +271,15 @@ mod tests {
     #[test]
     fn the_lists_are_whole() {
         for preset in &PRESETS {
-            let table = preset.table();
-            assert!(table.names.len() > 100, "{}", preset.name);
+            let table = preset.list();
+            let names: Vec<&str> = table.names().map(|(name, _)| name).collect();
+            assert!(names.len() > 100, "{}", preset.name);
+            assert!(names.is_sorted_by(|a, b| a < b), "{}", preset.name);
+            assert!(table.names().all(|(name, bits)| table.bits_of(name) == Some(bits)), "{}", preset.name);
             assert!((1..=32).contains(&table.versions.len()), "{}", preset.name);
+            for absent in ["", "A", "zzzz", "PyList_Nev", "_"] {
+                assert_eq!(table.find(absent), None, "{}", preset.name);
+            }
             for line in preset.text.lines().filter(|line| !line.starts_with(['#', '@'])) {
                 let known = |version: &str| version.is_empty() || table.versions.contains(&version);
                 let mut runs = line.split(' ').skip(1);
