@@ -13,6 +13,7 @@ mod support {
     pub mod disassembly;
     #[expect(dead_code, reason = "tests/hostile.rs names its subjects too")]
     pub mod mutate;
+    pub mod random;
 }
 
 #[cfg(unix)]

@@ -10,7 +10,8 @@ use cargo_compat::artifact::Source;
 use cargo_compat::blame::code::{Code, patterns};
 
 use crate::compile::{Machine, Workshop};
-use crate::support::mutate::{Random, Subject};
+use crate::support::mutate::Subject;
+use crate::support::random::Random;
 
 const CASES: usize = 600;
 const SEED: u64 = 0x00c0_ffee;
