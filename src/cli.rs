@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::gather::Request;
-use crate::commands::{check, diff, init, show};
+use crate::commands::{check, diff, init, merge, show};
 use crate::finding::Level;
 use crate::report::MessageFormat;
 use crate::workspace::CargoOptions;
@@ -16,6 +16,7 @@ use crate::workspace::CargoOptions;
 pub enum Task {
     Check(Box<check::Options>),
     Diff(diff::Options),
+    Merge(merge::Options),
     Init(Box<init::Options>),
     Show(show::Options),
     Explain(Option<String>),
@@ -52,6 +53,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Message
         Command::Check(args) => Task::Check(Box::new(args.into_options(&common))),
         Command::Init(args) => Task::Init(Box::new(args.into_options(&common))),
         Command::Diff(args) => Task::Diff(args.into_options(&common)),
+        Command::Report { action: ReportAction::Merge(args) } => Task::Merge(args.into_options(&common)),
         Command::Explain { lint } => Task::Explain(lint),
         Command::Completions { shell } => Task::Completions(completions(shell)),
         Command::Show(args) => {
@@ -127,6 +129,11 @@ enum Command {
     Show(ShowArgs),
     /// Print what changed between two releases
     Diff(DiffArgs),
+    /// Work on saved JSON reports
+    Report {
+        #[command(subcommand)]
+        action: ReportAction,
+    },
     /// Print the page of one lint, or a list of all
     Explain {
         /// Its name, as in error[NAME]
@@ -212,12 +219,6 @@ struct ShowArgs {
     message_format: ShowFormat,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FactsFormat {
-    Human,
-    Json,
-}
-
 #[derive(Debug, Args)]
 struct DiffArgs {
     /// The old release: a file, a folder, an archive (tar, zip, wheel, deb), or a saved JSON report
@@ -231,7 +232,7 @@ struct DiffArgs {
     fail_on_regression: bool,
     /// How to print what changed
     #[arg(long, value_name = "FMT", default_value = "human")]
-    message_format: FactsFormat,
+    message_format: ShowFormat,
 }
 
 impl DiffArgs {
@@ -240,10 +241,37 @@ impl DiffArgs {
             old: self.old,
             new: self.new,
             fail_on_regression: self.fail_on_regression,
-            format: match self.message_format {
-                FactsFormat::Human => MessageFormat::Human,
-                FactsFormat::Json => MessageFormat::Json,
-            },
+            format: self.message_format.into(),
+            quiet: common.quiet,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum ReportAction {
+    /// Make one checklist, with one exit code, of many machines' reports
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, Args)]
+struct MergeArgs {
+    /// What `check --message-format json` or `--report json=FILE` wrote
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How to print the result
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: Format,
+    /// Write a report to a file, too (repeatable): json, sarif, github, markdown, html, human or short
+    #[arg(long, value_name = "FMT=FILE", value_parser = report_file)]
+    report: Vec<(Format, PathBuf)>,
+}
+
+impl MergeArgs {
+    fn into_options(self, common: &Common) -> merge::Options {
+        merge::Options {
+            files: self.files,
+            format: self.message_format.into(),
+            reports: self.report.into_iter().map(|(format, path)| (format.into(), path)).collect(),
             quiet: common.quiet,
         }
     }

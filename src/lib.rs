@@ -58,6 +58,7 @@ fn run_command(args: Vec<OsString>) -> ExitCode {
         Task::Diff(options) => commands::diff::run(&options, &streams),
         Task::Explain(name) => commands::explain::run(name.as_deref(), &streams),
         Task::Init(options) => commands::init::run(&options, &streams),
+        Task::Merge(options) => commands::merge::run(options, &streams),
         Task::Show(options) => commands::show::run(&options, &streams),
     })
 }

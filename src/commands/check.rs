@@ -66,7 +66,8 @@ pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
     report::check(&report, outputs, streams)
 }
 
-fn open(reports: &[(MessageFormat, PathBuf)]) -> (Vec<ReportFile>, Vec<Failure>) {
+/// Opens the files that reports go to, or says why not.
+pub fn open(reports: &[(MessageFormat, PathBuf)]) -> (Vec<ReportFile>, Vec<Failure>) {
     let (mut files, mut lost) = (Vec::new(), Vec::new());
     for (at, (format, path)) in reports.iter().enumerate() {
         if reports[..at].iter().any(|(_, other)| other == path) {

@@ -6,4 +6,5 @@ pub mod diff;
 pub mod explain;
 pub mod gather;
 pub mod init;
+pub mod merge;
 pub mod show;

@@ -103,7 +103,7 @@ pub fn read(path: &Path) -> Result<Saved, Failure> {
             ))
             .help("install a newer version of cargo-compat"));
     }
-    if !matches!(head.command.as_str(), "check" | "show") {
+    if !matches!(head.command.as_str(), "check" | "merge" | "show") {
         let command = text::escape(&head.command);
         return Err(wrong(format!(
             "it is of `cargo compat {command}`; those of `check` and `show` hold facts"

@@ -8,6 +8,7 @@ mod html;
 mod human;
 mod json;
 mod markdown;
+pub mod merge;
 pub mod model;
 mod pages;
 mod sarif;

@@ -320,7 +320,7 @@ impl Report {
                 "it was written by a newer cargo-compat: its schema is {newer}, and this program reads up to \
                  {SCHEMA_VERSION}"
             )),
-            (_, Some("check")) => {
+            (_, Some("check" | "merge")) => {
                 serde_json::from_str(text).map_err(|error| format!("it is no report of `check`: {error}"))
             }
             (_, Some(other)) => Err(format!("it is the report of `{}`, not of `check`", text::escape(other))),
