@@ -1,6 +1,7 @@
 //! `cargo xtask <task>`: a table of small tasks for working on this repository.
 
 mod bench;
+mod blame;
 mod fixtures;
 mod fuzz;
 mod presets;
@@ -50,6 +51,12 @@ const TASKS: &[Task] = &[
         arguments: "<elf|check|policy> [SECONDS]",
         about: "write a fuzz target's corpus and run it, a minute where nothing else is said; needs nightly and cargo-fuzz",
         run: fuzz::run,
+    },
+    Task {
+        name: "blame",
+        arguments: "[PROGRAM...] [--target TRIPLE] [--lto thin|fat]",
+        about: "build real programs, and hold which functions use each import against a disassembly",
+        run: blame::task,
     },
     Task {
         name: "bench",
