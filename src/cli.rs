@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::gather::Request;
-use crate::commands::{check, diff, init, merge, show};
+use crate::commands::{check, diff, init, merge, platforms, show};
 use crate::finding::Level;
 use crate::report::MessageFormat;
 use crate::workspace::CargoOptions;
@@ -20,6 +20,7 @@ pub enum Task {
     Init(Box<init::Options>),
     Show(show::Options),
     Explain(Option<String>),
+    Platforms(platforms::Options),
     Completions(String),
 }
 
@@ -55,6 +56,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Message
         Command::Diff(args) => Task::Diff(args.into_options(&common)),
         Command::Report { action: ReportAction::Merge(args) } => Task::Merge(args.into_options(&common)),
         Command::Explain { lint } => Task::Explain(lint),
+        Command::Platforms { command } => Task::Platforms(command.into()),
         Command::Completions { shell } => Task::Completions(completions(shell)),
         Command::Show(args) => {
             Task::Show(show::Options { files: args.files, format: args.message_format.into() })
@@ -140,6 +142,11 @@ enum Command {
         #[arg(value_name = "LINT")]
         lint: Option<String>,
     },
+    /// Name, show, compare and describe the systems that programs run on
+    Platforms {
+        #[command(subcommand)]
+        command: PlatformsCommand,
+    },
     /// Print a script that completes `cargo-compat` in a shell
     Completions {
         /// For which shell
@@ -205,6 +212,97 @@ impl From<Format> for MessageFormat {
             Format::Github => Self::Github,
             Format::Markdown => Self::Markdown,
             Format::Html => Self::Html,
+        }
+    }
+}
+
+/// Systems, and what is known of them.
+#[derive(Debug, Subcommand)]
+enum PlatformsCommand {
+    /// List every platform that is known
+    List {
+        /// How to print it
+        #[arg(long, value_name = "FMT", default_value = "human")]
+        message_format: TableFormat,
+    },
+    /// Print what is known of one platform
+    Show {
+        /// Its name, or the path of a description
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// How to print it
+        #[arg(long, value_name = "FMT", default_value = "human")]
+        message_format: TableFormat,
+    },
+    /// Print which libraries are gone, new and renamed between two platforms
+    Diff {
+        /// The older one
+        #[arg(value_name = "OLD")]
+        old: String,
+        /// The newer one
+        #[arg(value_name = "NEW")]
+        new: String,
+        /// On this architecture only, by its name in triples (repeatable)
+        #[arg(long, value_name = "ARCH")]
+        arch: Vec<String>,
+        /// How to print it
+        #[arg(long, value_name = "FMT", default_value = "human")]
+        message_format: TableFormat,
+    },
+    /// Describe any system from its root folder or an archive of it
+    Import {
+        /// What reports call it
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The system's root folder
+        #[arg(long, value_name = "DIR", required_unless_present = "archive", conflicts_with = "archive")]
+        root: Option<PathBuf>,
+        /// A tar archive of it, as `docker export` writes it; `-` is standard input
+        #[arg(long, value_name = "FILE")]
+        archive: Option<PathBuf>,
+        /// Where to write the description [default: NAME.platform]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Replace what is there
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+impl From<PlatformsCommand> for platforms::Options {
+    fn from(command: PlatformsCommand) -> Self {
+        match command {
+            PlatformsCommand::List { message_format } => Self::List(message_format.into()),
+            PlatformsCommand::Show { name, message_format } => {
+                Self::Show { name, format: message_format.into() }
+            }
+            PlatformsCommand::Diff { old, new, arch, message_format } => {
+                Self::Diff { old, new, architectures: arch, format: message_format.into() }
+            }
+            PlatformsCommand::Import { name, root, archive, output, force } => {
+                let from = match root {
+                    Some(root) => platforms::From::Root(root),
+                    // clap asks for one of the two.
+                    None => platforms::From::Archive(archive.unwrap_or_else(|| "-".into())),
+                };
+                Self::Import { name, from, output, force }
+            }
+        }
+    }
+}
+
+/// Tables are for people or for machines.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TableFormat {
+    Human,
+    Json,
+}
+
+impl From<TableFormat> for MessageFormat {
+    fn from(format: TableFormat) -> Self {
+        match format {
+            TableFormat::Human => Self::Human,
+            TableFormat::Json => Self::Json,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod finding;
 pub mod judge;
 pub mod lints;
 pub mod loader;
+pub mod platform;
 pub mod policy;
 mod process;
 pub mod release;
@@ -59,6 +60,7 @@ fn run_command(args: Vec<OsString>) -> ExitCode {
         Task::Explain(name) => commands::explain::run(name.as_deref(), &streams),
         Task::Init(options) => commands::init::run(&options, &streams),
         Task::Merge(options) => commands::merge::run(options, &streams),
+        Task::Platforms(options) => commands::platforms::run(&options, &streams),
         Task::Show(options) => commands::show::run(&options, &streams),
     })
 }

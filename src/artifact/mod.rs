@@ -24,7 +24,7 @@ pub use self::cpu::Cpu;
 use self::elf::Choose;
 pub use self::elf::{Exports, Found};
 pub use self::format::Format;
-pub use self::machine::{Arch, Class, Endian};
+pub use self::machine::{Arch, Class, Endian, libc_of_interpreter};
 use self::saved::Word;
 pub use self::source::{Source, kind_of};
 pub use self::version::{AbiVersion, Release, Tag};

@@ -7,4 +7,5 @@ pub mod explain;
 pub mod gather;
 pub mod init;
 pub mod merge;
+pub mod platforms;
 pub mod show;

@@ -7,6 +7,7 @@
 //! or the description of a platform.
 
 mod bind;
+mod described;
 mod object;
 mod root;
 mod root_files;
@@ -15,8 +16,10 @@ mod verdict;
 
 use std::sync::Arc;
 
+pub use self::described::{Described, leave_open};
 pub use self::object::{Answer, Imports, Object, Offers, Reference, Versions};
 pub use self::root::Root;
+pub use self::root_files::{default_folders, glibc_release_of};
 pub use self::verdict::{Because, Loaded, Problem, Undecided, Verdict, Warning};
 use crate::artifact::{Artifact, Release};
 

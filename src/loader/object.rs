@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::artifact::{Arch, Artifact, Bindings, Import, VersionNeed};
+use crate::artifact::{Arch, Artifact, Bindings, Found, Import, VersionNeed};
 
 /// A reference to a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,25 +42,34 @@ pub trait Offers: fmt::Debug + Send + Sync {
     fn has_version_table(&self) -> Option<bool>;
 }
 
+/// Whether one of the definitions of a name answers a reference: see `Offers`.
+pub(super) fn accepts<'f>(
+    mut found: impl Iterator<Item = Found<'f>>,
+    has_version_table: bool,
+    reference: Reference<'_>,
+) -> bool {
+    match reference.version {
+        _ if !has_version_table => found.next().is_some(),
+        Some(version) => found.any(|one| match one.version {
+            Some(own) => own == version,
+            None => !one.hidden && !reference.exact,
+        }),
+        None => {
+            let mut defaults = 0;
+            let mut first = false;
+            for one in found {
+                first |= one.index.unwrap_or(0) <= 2;
+                defaults += usize::from(!one.hidden);
+            }
+            first || defaults == 1
+        }
+    }
+}
+
 impl Offers for Bindings {
     fn offers(&self, reference: Reference<'_>) -> Answer {
-        let mut found = self.exports.find(reference.name);
-        let yes = match reference.version {
-            _ if !self.exports.has_version_table() => found.next().is_some(),
-            Some(version) => found.any(|one| match one.version {
-                Some(own) => own == version,
-                None => !one.hidden && !reference.exact,
-            }),
-            None => {
-                let mut defaults = 0;
-                let mut first = false;
-                for one in found {
-                    first |= one.index.unwrap_or(0) <= 2;
-                    defaults += usize::from(!one.hidden);
-                }
-                first || defaults == 1
-            }
-        };
+        let found = self.exports.find(reference.name);
+        let yes = accepts(found, self.exports.has_version_table(), reference);
         if yes { Answer::Yes } else { Answer::No }
     }
 

@@ -26,7 +26,7 @@ pub(super) fn read_whole(path: &Path) -> Option<Vec<u8>> {
 /// The default folders as they are compiled into a glibc loader: one string
 /// after the other, each a path with a slash at its end (`elf/dl-load.c`,
 /// `system_dirs`).
-pub(super) fn default_folders(loader: &[u8], arch: Arch) -> Vec<String> {
+pub fn default_folders(loader: &[u8], arch: Arch) -> Vec<String> {
     // Where one ends and the next begins.
     for between in memmem::find_iter(loader, b"/\0/") {
         let start = memrchr(0, &loader[..between]).map_or(0, |before| before + 1);
@@ -52,18 +52,19 @@ fn is_folder(text: &str) -> bool {
 /// From `GNU C Library (…) stable release version 2.36.`, in `libc.so.6`
 /// (`version.c`).
 pub(super) fn glibc_release(folder: &Path, loader: &[u8]) -> Option<Release> {
-    release_in(loader).or_else(|| {
+    glibc_release_of(loader).or_else(|| {
         let arch_neutral = default_folders(
             loader,
             Arch { machine: 0, class: Class::Elf64, endian: Endian::Little, flags: 0 },
         );
         let libc =
             arch_neutral.iter().find_map(|own| read_whole(&resolve(folder, &format!("{own}/libc.so.6"))?))?;
-        release_in(&libc)
+        glibc_release_of(&libc)
     })
 }
 
-fn release_in(bytes: &[u8]) -> Option<Release> {
+/// The release that glibc's own files state.
+pub fn glibc_release_of(bytes: &[u8]) -> Option<Release> {
     const BEFORE: &[u8] = b" release version ";
     let at = memmem::find(bytes, BEFORE)? + BEFORE.len();
     let text: String = bytes[at..]

@@ -11,6 +11,7 @@ mod markdown;
 pub mod merge;
 pub mod model;
 mod pages;
+mod platforms;
 mod sarif;
 mod short;
 mod show;
@@ -31,6 +32,9 @@ pub use self::diff::Object as DiffObject;
 pub use self::diff::{Diff, diff};
 pub use self::model::{Report, SCHEMA_VERSION};
 pub use self::pages::{lint_list, lint_page};
+pub use self::platforms::{
+    Compared, Imported, platform_diff, platform_imported, platform_list, platform_page,
+};
 #[cfg(test)]
 pub use self::show::Object as ShowObject;
 pub use self::show::{Shown, show};

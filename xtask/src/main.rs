@@ -4,6 +4,7 @@ mod bench;
 mod blame;
 mod fixtures;
 mod fuzz;
+mod platforms;
 mod presets;
 mod process;
 mod test;
@@ -57,6 +58,12 @@ const TASKS: &[Task] = &[
         arguments: "[PROGRAM...] [--target TRIPLE] [--lto thin|fat]",
         about: "build real programs, and hold which functions use each import against a disassembly",
         run: blame::task,
+    },
+    Task {
+        name: "platforms",
+        arguments: "[--cache DIR] [--only PLATFORM/ARCH,…] [--output FILE]",
+        about: "make the descriptions of Debian's releases from the archive's packages; gigabytes are fetched",
+        run: platforms::task,
     },
     Task {
         name: "bench",

@@ -1,0 +1,272 @@
+//! The description of a platform, as the loader's files.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::object::accepts;
+use super::{
+    Answer, Bind, Family, Imports, Object, Offers, Probe, Problem, Provider, Reference, Subject, Undecided,
+    Versions, load,
+};
+use crate::artifact::{Import, Release, VersionNeed, When};
+use crate::platform::{self, Broken, Draft, Facts, Library, LibraryFacts, Pack, System, What};
+
+/// A described system, and the files that come with what is judged.
+#[derive(Debug)]
+pub struct Described<'s> {
+    system: &'s System,
+    objects: Mutex<HashMap<String, Probe>>,
+    beside: HashMap<String, (String, Arc<Object>)>,
+}
+
+impl<'s> Described<'s> {
+    pub fn new(system: &'s System) -> Self {
+        Self { system, objects: Mutex::default(), beside: HashMap::new() }
+    }
+
+    /// Files that come with what is judged, found by name where no path leads
+    /// to them: name, path, file.
+    pub fn with_beside(mut self, files: impl IntoIterator<Item = (String, String, Arc<Object>)>) -> Self {
+        self.beside = files.into_iter().map(|(name, path, object)| (name, (path, object))).collect();
+        self
+    }
+
+    fn object(&self, libraries: &[Arc<Library>]) -> Probe {
+        let [library] = libraries else { return self.one_of(libraries) };
+        let known = self.objects.lock().unwrap_or_else(PoisonError::into_inner).get(&library.path).cloned();
+        known.unwrap_or_else(|| {
+            let new = Probe::Found(Arc::new(object(library, self.system)));
+            let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            objects.insert(library.path.clone(), new.clone());
+            new
+        })
+    }
+
+    /// Several packages bring the same path: what they have in common is known.
+    fn one_of(&self, libraries: &[Arc<Library>]) -> Probe {
+        let Some(first) = libraries.first() else { return Probe::Absent };
+        let key: String = libraries.iter().map(|one| format!("{}\n{:?}\n", one.path, one.package)).collect();
+        let known = self.objects.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let objects: Vec<Object> = libraries.iter().map(|one| object(one, self.system)).collect();
+            let mut common = object(first, self.system);
+            if objects.iter().any(|one| one.needed != common.needed) {
+                common.imports = Imports::Unknown("several packages have this library".to_owned());
+            }
+            if objects.iter().any(|one| one.versions != common.versions) {
+                common.versions = Versions::Unknown;
+            }
+            common.offers = Arc::new(OneOf(objects.into_iter().map(|one| one.offers).collect()));
+            let new = Probe::Found(Arc::new(common));
+            let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            objects.insert(key, new.clone());
+            new
+        })
+    }
+}
+
+impl Provider for Described<'_> {
+    fn family(&self) -> Family {
+        match self.system.about().libc.strip_prefix("glibc") {
+            Some(release) => Family::Glibc { release: Release::parse(release.trim()) },
+            None => Family::Musl,
+        }
+    }
+
+    fn default_folders(&self) -> &[String] {
+        self.system.search()
+    }
+
+    fn token(&self, name: &str) -> Option<String> {
+        match (name, self.system.about().triplet.as_str()) {
+            ("LIB", "") => Some(
+                if self.system.arch().class == crate::artifact::Class::Elf64 { "lib64" } else { "lib" }
+                    .to_owned(),
+            ),
+            ("LIB", triplet) => Some(format!("lib/{triplet}")),
+            _ => None,
+        }
+    }
+
+    fn probe(&self, path: &str) -> Probe {
+        match self.system.probe(path) {
+            platform::Probe::Absent => Probe::Absent,
+            platform::Probe::Library(libraries) => self.object(&libraries),
+            platform::Probe::OtherMachine => Probe::OtherMachine,
+            platform::Probe::NotElf => {
+                Probe::NotLoadable("it is no ELF file: `invalid ELF header`".to_owned())
+            }
+            platform::Probe::Unknown(why) => Probe::Unknown(why),
+        }
+    }
+
+    fn beside(&self, name: &str) -> Option<(String, Arc<Object>)> {
+        self.beside.get(name).cloned()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.system.about().complete
+    }
+}
+
+fn object(library: &Arc<Library>, system: &System) -> Object {
+    let facts = library.facts.as_ref();
+    let all = |names: fn(&LibraryFacts) -> &Vec<String>| facts.map(names).cloned().unwrap_or_default();
+    Object {
+        arch: system.arch(),
+        soname: facts.and_then(|facts| facts.soname.clone()),
+        needed: all(|facts| &facts.needed),
+        rpath: all(|facts| &facts.rpath),
+        runpath: all(|facts| &facts.runpath),
+        no_default_folders: facts.is_some_and(|facts| facts.no_default_folders),
+        version_needs: facts.map(|facts| facts.version_needs.clone()).unwrap_or_default(),
+        relr: facts.is_some_and(|facts| facts.relr),
+        versions: match facts {
+            None => Versions::Unknown,
+            Some(facts) if facts.defines_versions => Versions::Nodes(facts.nodes.clone()),
+            Some(_) => Versions::Undefined,
+        },
+        imports: match facts {
+            Some(facts) => Imports::Listed(facts.unresolved.clone()),
+            None => Imports::Unknown("the description does not hold what this library needs".to_owned()),
+        },
+        offers: Arc::new(DescribedLibrary(Arc::clone(library))),
+    }
+}
+
+#[derive(Debug)]
+struct DescribedLibrary(Arc<Library>);
+
+impl Offers for DescribedLibrary {
+    fn offers(&self, reference: Reference<'_>) -> Answer {
+        let Some(facts) = &self.0.facts else { return Answer::Unknown };
+        match facts.find(reference.name) {
+            None => Answer::Unknown,
+            Some(found) if accepts(found.iter().copied(), facts.has_version_table, reference) => Answer::Yes,
+            Some(_) => Answer::No,
+        }
+    }
+
+    fn offers_any(&self, name: &str) -> Answer {
+        match self.0.facts.as_ref().and_then(|facts| facts.find(name)) {
+            None => Answer::Unknown,
+            Some(found) if found.iter().any(|one| !one.hidden) => Answer::Yes,
+            Some(_) => Answer::No,
+        }
+    }
+
+    fn has_version_table(&self) -> Option<bool> {
+        Some(self.0.facts.as_ref()?.has_version_table)
+    }
+}
+
+/// One of several files, and it is not known which.
+#[derive(Debug)]
+struct OneOf(Vec<Arc<dyn Offers>>);
+
+impl OneOf {
+    fn all(&self, ask: impl Fn(&dyn Offers) -> Answer) -> Answer {
+        let mut answers = self.0.iter().map(|one| ask(&**one));
+        let first = answers.next().unwrap_or(Answer::Unknown);
+        if answers.all(|answer| answer == first) { first } else { Answer::Unknown }
+    }
+}
+
+impl Offers for OneOf {
+    fn offers(&self, reference: Reference<'_>) -> Answer {
+        self.all(|one| one.offers(reference))
+    }
+
+    fn offers_any(&self, name: &str) -> Answer {
+        self.all(|one| one.offers_any(name))
+    }
+
+    fn has_version_table(&self) -> Option<bool> {
+        let mut all = self.0.iter().map(|one| one.has_version_table());
+        let first = all.next()??;
+        all.all(|one| one == Some(first)).then_some(first)
+    }
+}
+
+/// Leaves to each library of a draft only those references that the libraries
+/// which it needs do not satisfy. Before, drafts hold all of them.
+pub fn leave_open(draft: &mut Draft) -> Result<(), Broken> {
+    let pack = Arc::new(Pack::open(platform::write(std::slice::from_ref(draft), 40)?.bytes.into())?);
+    let systems = System::all(&pack);
+    let described = Described::new(&systems[0]);
+    for entry in &mut draft.entries {
+        let What::Library(facts) = &mut entry.what else { continue };
+        let Some(object) = subject(facts, &systems[0]) else { continue };
+        let subject = Subject { path: entry.path.clone(), interpreter: None, object: Arc::new(object) };
+        let verdict = load(&subject, &described, Bind::Subject);
+        let problems = verdict.problems.into_iter().filter_map(|problem| match problem {
+            Problem::Symbol { name, version, .. } => Some((name, version)),
+            _ => None,
+        });
+        let undecided = verdict.undecided.into_iter().filter_map(|undecided| match undecided {
+            Undecided::Symbol { name, version, .. } => Some((name, version)),
+            _ => None,
+        });
+        let open: HashSet<(String, Option<String>)> = problems.chain(undecided).collect();
+        facts.unresolved.retain(|one| open.contains(&(one.name.clone(), one.version.clone())));
+    }
+    Ok(())
+}
+
+/// A library of the draft, with all its references.
+fn subject(facts: &Facts, system: &System) -> Option<Object> {
+    let imports = facts.unresolved.iter().map(|one| Import {
+        name: one.name.clone(),
+        version: one.version.clone(),
+        file: one.file.clone(),
+        exact: one.exact,
+        weak: false,
+        when: if one.at_start { When::Start } else { When::Call },
+        copied: false,
+    });
+    Some(Object {
+        arch: system.arch(),
+        soname: facts.soname.clone(),
+        needed: facts.needed.clone(),
+        rpath: facts.rpath.clone(),
+        runpath: facts.runpath.clone(),
+        no_default_folders: facts.no_default_folders,
+        version_needs: (facts.version_needs.iter())
+            .map(|(file, version, weak)| VersionNeed {
+                file: file.clone(),
+                version: version.clone(),
+                weak: *weak,
+                index: 0,
+            })
+            .collect(),
+        relr: facts.relr,
+        versions: match facts.defines_versions {
+            true => Versions::Nodes(facts.nodes.clone()),
+            false => Versions::Undefined,
+        },
+        imports: Imports::Listed(imports.collect()),
+        offers: Arc::new(Own(facts.symbols.as_ref()?.iter().map(|one| one.hash).collect())),
+    })
+}
+
+/// A library's own definitions satisfy its references, of whatever version.
+#[derive(Debug)]
+struct Own(Vec<u64>);
+
+impl Offers for Own {
+    fn offers(&self, reference: Reference<'_>) -> Answer {
+        self.offers_any(reference.name)
+    }
+
+    fn offers_any(&self, name: &str) -> Answer {
+        // `Facts::of` sorts them.
+        match self.0.binary_search(&platform::hash(name.as_bytes())) {
+            Ok(_) => Answer::Yes,
+            Err(_) => Answer::No,
+        }
+    }
+
+    fn has_version_table(&self) -> Option<bool> {
+        None
+    }
+}

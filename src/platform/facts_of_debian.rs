@@ -1,0 +1,181 @@
+//! The descriptions that come with the program, held against what is known of Debian.
+
+use super::{LibraryFacts, Probe, System, find};
+use crate::artifact::Arch;
+
+const ARCHITECTURES: &[&str] = &["x86_64", "s390x", "powerpc64le"];
+
+fn with(platform: &str, arch: &str, check: impl Fn(&System)) {
+    let arch: Arch = super::published::arch(arch).unwrap();
+    check(find(platform).unwrap().system(arch).unwrap());
+}
+
+fn on_all(platform: &str, check: impl Fn(&System)) {
+    for arch in ARCHITECTURES {
+        with(platform, arch, &check);
+    }
+}
+
+/// A library in the default folders.
+fn library(system: &System, name: &str) -> Probe {
+    let probes = system.search().iter().map(|folder| system.probe(&format!("{folder}/{name}")));
+    probes.into_iter().find(|probe| !matches!(probe, Probe::Absent)).unwrap_or(Probe::Absent)
+}
+
+fn facts<T>(system: &System, name: &str, of: impl Fn(&LibraryFacts) -> T) -> T {
+    match library(system, name) {
+        Probe::Library(libraries) => of(libraries[0].facts.as_ref().unwrap()),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+fn is_absent(system: &System, name: &str) -> bool {
+    matches!(library(system, name), Probe::Absent)
+}
+
+// Facts 3 and 16.
+#[test]
+fn each_architecture_has_its_loader_where_programs_ask_for_it() {
+    for (arch, path) in [
+        ("x86_64", "/lib64/ld-linux-x86-64.so.2"),
+        ("s390x", "/lib/ld64.so.1"),
+        ("powerpc64le", "/lib64/ld64.so.2"),
+    ] {
+        for platform in ["debian-12", "debian-13"] {
+            with(platform, arch, |system| match system.probe(path) {
+                Probe::Library(loader) => {
+                    assert!(loader[0].plain && loader[0].package.as_deref() == Some("libc6"));
+                    assert!(loader[0].facts.as_ref().unwrap().nodes.contains(&"GLIBC_PRIVATE".to_owned()));
+                }
+                other => panic!("{platform} {arch}: {other:?}"),
+            });
+        }
+    }
+    with("debian-12", "s390x", |system| {
+        assert!(matches!(system.probe("/lib64/ld-linux-x86-64.so.2"), Probe::Absent));
+    });
+}
+
+// Facts 6, 7, 8 and 34.
+#[test]
+fn nodes_and_symbols_of_the_c_library() {
+    on_all("debian-12", |system| {
+        facts(system, "libc.so.6", |libc| {
+            assert!(libc.nodes.iter().any(|node| node == "GLIBC_2.34"));
+            assert!(libc.nodes.iter().any(|node| node == "GLIBC_ABI_DT_RELR"));
+            assert!(!libc.nodes.iter().any(|node| node == "GLIBC_2.38"));
+            let versions = |name: &str| {
+                let found = libc.find(name).unwrap();
+                found
+                    .into_iter()
+                    .map(|one| (one.version.unwrap_or("").to_owned(), one.hidden))
+                    .collect::<Vec<_>>()
+            };
+            let dlsym = versions("dlsym");
+            assert!(dlsym.contains(&("GLIBC_2.34".to_owned(), false)), "{dlsym:?}");
+            assert!(dlsym.iter().any(|(_, hidden)| *hidden), "{dlsym:?}");
+            assert_eq!(versions("gettid"), [("GLIBC_2.30".to_owned(), false)]);
+            assert_eq!(versions("pidfd_spawnp"), []);
+            assert!(libc.defines_versions && libc.has_version_table && libc.knows_symbols());
+        });
+    });
+    on_all("debian-13", |system| {
+        facts(system, "libc.so.6", |libc| assert_eq!(libc.find("pidfd_spawnp").unwrap().len(), 1));
+    });
+}
+
+// Fact 35.
+#[test]
+fn a_version_that_is_there_does_not_mean_that_the_symbol_is() {
+    on_all("debian-12", |system| {
+        facts(system, "libcurl.so.4", |curl| {
+            assert!(curl.nodes.iter().any(|node| node == "CURL_OPENSSL_4"));
+            assert_eq!(curl.find("curl_easy_init").unwrap()[0].version, Some("CURL_OPENSSL_4"));
+            assert!(curl.find("curl_easy_ssls_export").unwrap().is_empty());
+        });
+        facts(system, "libnettle.so.8", |nettle| {
+            assert!(nettle.nodes.iter().any(|node| node == "NETTLE_8"));
+            assert!(nettle.find("nettle_ocb_encrypt").unwrap().is_empty());
+        });
+    });
+}
+
+// Facts 28 and 29.
+#[test]
+fn names_that_changed_with_debian_13() {
+    on_all("debian-12", |system| {
+        assert!(!is_absent(system, "libaio.so.1"));
+        assert!(!is_absent(system, "libfuse3.so.3") && is_absent(system, "libfuse3.so.4"));
+    });
+    on_all("debian-13", |system| {
+        assert!(is_absent(system, "libaio.so.1") && !is_absent(system, "libaio.so.1t64"));
+        assert!(is_absent(system, "libfuse3.so.3") && is_absent(system, "libcapstone.so.4"));
+        match library(system, "libfuse3.so.4") {
+            Probe::Library(fuse) => {
+                assert_eq!(fuse[0].package.as_deref(), Some("libfuse3-4"));
+                assert!(!fuse[0].plain);
+                assert!(system.package_version("libfuse3-4").unwrap().unwrap().starts_with("3.17"));
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+// Facts 42 and 45.
+#[test]
+fn links_that_are_made_at_installation() {
+    on_all("debian-12", |system| match library(system, "libblas.so.3") {
+        Probe::Library(providers) => {
+            let packages: Vec<_> = providers.iter().filter_map(|one| one.package.as_deref()).collect();
+            assert!(packages.contains(&"libblas3") && packages.len() > 1, "{packages:?}");
+        }
+        other => panic!("{other:?}"),
+    });
+}
+
+#[test]
+fn what_a_plain_install_has() {
+    on_all("debian-12", |system| {
+        let plain = |name: &str| match library(system, name) {
+            Probe::Library(libraries) => libraries.iter().any(|library| library.plain),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert!(plain("libc.so.6") && plain("libgcc_s.so.1") && plain("libstdc++.so.6"));
+        assert!(!plain("libssl.so.3") && !plain("libcurl.so.4"));
+    });
+}
+
+#[test]
+fn published_platforms_decide_three_libraries() {
+    with("rhel-8", "s390x", |system| {
+        assert_eq!(system.about().glibc().unwrap().to_string(), "2.28");
+        facts(system, "libc.so.6", |libc| {
+            assert!(libc.nodes.iter().any(|node| node == "GLIBC_2.28"));
+            assert!(!libc.nodes.iter().any(|node| node == "GLIBC_2.29" || node == "GLIBC_ABI_DT_RELR"));
+            assert!(libc.find("gettid").unwrap().is_empty());
+            assert!(!libc.find("statx").unwrap().is_empty());
+        });
+        facts(system, "libstdc++.so.6", |library| {
+            assert!(library.nodes.iter().any(|node| node == "GLIBCXX_3.4.25"));
+            assert!(!library.nodes.iter().any(|node| node == "GLIBCXX_3.4.26"));
+        });
+        assert!(matches!(library(system, "libssl.so.1.1"), Probe::Unknown(_)));
+        assert!(matches!(system.probe("/lib/ld64.so.1"), Probe::Library(_)));
+        assert!(matches!(system.probe("/lib/ld-musl-s390x.so.1"), Probe::Absent));
+    });
+    // What is newer than every description has nodes, and unknown symbols.
+    with("ubuntu-26.04", "x86_64", |system| {
+        facts(system, "libc.so.6", |libc| {
+            assert!(libc.nodes.iter().any(|node| node == "GLIBC_2.43"));
+            assert!(libc.find("not_yet_written").is_none() && libc.find("gettid").is_some());
+        });
+    });
+    with("manylinux_2_17", "powerpc64le", |system| assert!(is_absent(system, "libssl.so.3")));
+    with("alpine-3.22", "x86_64", |system| {
+        assert!(matches!(system.probe("/lib64/ld-linux-x86-64.so.2"), Probe::Absent));
+        match system.probe("/lib/ld-musl-x86_64.so.1") {
+            Probe::Library(musl) => assert!(musl[0].plain),
+            other => panic!("{other:?}"),
+        }
+    });
+}

@@ -1,0 +1,223 @@
+//! Reading a description: nothing is unpacked before it is asked for.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use super::draft::About;
+use super::fingerprint::{cut, decode, hash};
+use super::pack::{
+    Broken, Family, Header, MAGIC, MOST_SYSTEMS, OTHERS, Part, Row, SymbolsAt, TRIPLET, inflate, record,
+};
+use super::write::Packages;
+
+/// The header may not unpack to more bytes.
+const LARGEST_HEADER: u32 = 16 << 20;
+
+/// A description's file, of one system or of many.
+#[derive(Debug)]
+pub struct Pack {
+    blob: Cow<'static, [u8]>,
+    pub systems: Vec<About>,
+    blocks: Vec<(String, Part)>,
+    unpacked: Vec<OnceLock<Result<Block, Broken>>>,
+    packages: Part,
+    packages_unpacked: OnceLock<Result<Vec<u8>, Broken>>,
+    others: Vec<Part>,
+}
+
+/// Rows, unpacked.
+#[derive(Debug)]
+struct Block {
+    bytes: Vec<u8>,
+    /// Where each row starts.
+    starts: Vec<u32>,
+}
+
+impl Block {
+    fn new(bytes: Vec<u8>) -> Result<Self, Broken> {
+        let mut starts = Vec::new();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            starts.push((bytes.len() - rest.len()) as u32);
+            rest = record::<Row<'_>>(rest)?.1;
+        }
+        Ok(Self { bytes, starts })
+    }
+
+    fn row(&self, at: usize) -> Result<Row<'_>, Broken> {
+        let start = self.starts[at] as usize;
+        Ok(record(&self.bytes[start..])?.0)
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Row<'_>>, Broken> {
+        let (mut low, mut high) = (0, self.starts.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            // A row starts with its name.
+            let (found, _) = record::<&str>(&self.bytes[self.starts[middle] as usize..])?;
+            match found.cmp(name) {
+                std::cmp::Ordering::Equal => return self.row(middle).map(Some),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Pack {
+    /// Whether the bytes start as a description does.
+    pub fn is_one(bytes: &[u8]) -> bool {
+        bytes.starts_with(MAGIC)
+    }
+
+    /// Reads the header; the rest is read when it is asked for.
+    pub fn open(bytes: Cow<'static, [u8]>) -> Result<Self, Broken> {
+        let rest = bytes.strip_prefix(MAGIC);
+        let rest = rest.ok_or_else(|| Broken("it is no platform description of this version".to_owned()))?;
+        let (len, rest) = rest.split_first_chunk().ok_or_else(|| Broken("it ends too soon".to_owned()))?;
+        let len = u32::from_le_bytes(*len);
+        let header = inflate_header(rest, len)?;
+        let (header, _) = record::<Header>(&header)?;
+        let Header { systems, blocks, packages, others } = header;
+        if systems.is_empty() || systems.len() > MOST_SYSTEMS || others.len() as u64 != OTHERS {
+            return Err(Broken("its header is wrong".to_owned()));
+        }
+        let start = bytes.len() - rest.len() + len as usize;
+        let blob = match bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[start..]),
+            Cow::Owned(mut bytes) => Cow::Owned(bytes.split_off(start)),
+        };
+        Ok(Self {
+            blob,
+            systems,
+            unpacked: blocks.iter().map(|_| OnceLock::new()).collect(),
+            blocks,
+            packages,
+            packages_unpacked: OnceLock::new(),
+            others,
+        })
+    }
+
+    fn block(&self, at: usize) -> Result<&Block, Broken> {
+        let unpack = || Block::new(inflate(&self.blob, self.blocks[at].1)?);
+        self.unpacked[at].get_or_init(unpack).as_ref().map_err(Clone::clone)
+    }
+
+    /// The row of a file name.
+    pub fn row(&self, name: &str) -> Result<Option<Row<'_>>, Broken> {
+        let after = self.blocks.partition_point(|(first, _)| first.as_str() <= name);
+        match after.checked_sub(1) {
+            Some(at) => self.block(at)?.find(name),
+            None => Ok(None),
+        }
+    }
+
+    /// Every row, in the order of names.
+    pub fn rows(&self) -> impl Iterator<Item = Result<Row<'_>, Broken>> {
+        (0..self.blocks.len()).flat_map(|at| {
+            let block = self.block(at);
+            let count = block.as_ref().map_or(1, |block| block.starts.len());
+            (0..count).map(move |row| block.clone().and_then(|block| block.row(row)))
+        })
+    }
+
+    /// Whether a path is among a system's other shared objects. `path` has its
+    /// triplet replaced.
+    pub fn has_other(&self, system: usize, path: &str) -> Result<bool, Broken> {
+        let hash = hash(path.as_bytes());
+        let family = self.raw(self.others[(hash % OTHERS) as usize])?;
+        let (family, _) = record::<Family<'_>>(family)?;
+        let wanted = cut(hash, family.width);
+        for group in family.groups.iter().filter(|group| group.systems >> system & 1 == 1) {
+            if list(group.bytes, group.count, group.rice)?.binary_search(&wanted).is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn raw(&self, part: Part) -> Result<&[u8], Broken> {
+        let bytes = self.blob.get(part.at as usize..).and_then(|rest| rest.get(..part.len as usize));
+        bytes.ok_or_else(|| Broken("it ends too soon".to_owned()))
+    }
+
+    /// What one system's library defines.
+    pub fn symbols(&self, system: usize, at: &SymbolsAt) -> Result<Symbols, Broken> {
+        let bytes = self.raw(Part { at: at.at, len: at.len, size: at.len })?;
+        let (family, _) = record::<Family<'_>>(bytes)?;
+        let nodes: BTreeMap<u16, u16> = at.nodes.iter().copied().zip(1..).collect();
+        let mut all = Vec::new();
+        for group in family.groups.iter().filter(|group| group.systems >> system & 1 == 1) {
+            let number = u16::try_from(group.kind / 2).unwrap_or(u16::MAX);
+            let node = match number {
+                0 => 0,
+                number => *nodes.get(&number).ok_or_else(|| Broken("a node has no name".to_owned()))?,
+            };
+            let kind = u32::from(node) * 2 + (group.kind & 1);
+            all.extend(list(group.bytes, group.count, group.rice)?.into_iter().map(|hash| (hash, kind)));
+        }
+        all.sort_unstable();
+        Ok(Symbols { width: family.width, all })
+    }
+
+    /// The packages of one system with their versions, in the order of names.
+    pub fn packages(&self, system: usize) -> Result<Vec<(&str, &str)>, Broken> {
+        let bytes = self.packages_unpacked.get_or_init(|| inflate(&self.blob, self.packages));
+        let (all, _) = record::<Packages<'_>>(bytes.as_deref().map_err(Clone::clone)?)?;
+        Ok(all
+            .into_iter()
+            .filter_map(|(name, versions)| {
+                let (_, version) = versions.into_iter().find(|(systems, _)| systems >> system & 1 == 1)?;
+                Some((name, version))
+            })
+            .collect())
+    }
+}
+
+fn list(bytes: &[u8], count: u32, rice: u8) -> Result<Vec<u64>, Broken> {
+    decode(bytes, count as usize, rice).ok_or_else(|| Broken("fingerprints are wrong".to_owned()))
+}
+
+fn inflate_header(rest: &[u8], len: u32) -> Result<Vec<u8>, Broken> {
+    use std::io::Read as _;
+    let bytes = rest.get(..len as usize).ok_or_else(|| Broken("it ends too soon".to_owned()))?;
+    let mut header = Vec::new();
+    flate2::read::DeflateDecoder::new(bytes)
+        .take(u64::from(LARGEST_HEADER))
+        .read_to_end(&mut header)
+        .map_err(|error| Broken(format!("its header cannot be unpacked: {error}")))?;
+    Ok(header)
+}
+
+/// A library's definitions, as fingerprints in their order.
+#[derive(Debug)]
+pub struct Symbols {
+    width: u8,
+    /// Fingerprint; twice the node (from 1; 0: no version), one more: hidden.
+    all: Vec<(u64, u32)>,
+}
+
+impl Symbols {
+    /// Node (from 1; 0: no version) and whether it is hidden, for each
+    /// definition of the name with this hash.
+    pub fn find(&self, hash: u64) -> impl Iterator<Item = (u16, bool)> {
+        let wanted = cut(hash, self.width);
+        let start = self.all.partition_point(|(hash, _)| *hash < wanted);
+        let same = self.all[start..].iter().take_while(move |(hash, _)| *hash == wanted);
+        same.map(|(_, kind)| ((kind / 2) as u16, kind & 1 == 1))
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+}
+
+/// A path with the system's triplet replaced, as rows have it.
+pub fn template<'p>(path: &'p str, about: &About) -> Cow<'p, str> {
+    match about.triplet.is_empty() || !path.contains(&about.triplet) {
+        true => Cow::Borrowed(path),
+        false => Cow::Owned(path.replace(&about.triplet, TRIPLET)),
+    }
+}
