@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::gather::Request;
-use crate::commands::{check, diff, init, merge, platforms, show};
+use crate::commands::{check, diff, init, merge, platforms, show, why};
 use crate::finding::Level;
 use crate::report::MessageFormat;
 use crate::workspace::CargoOptions;
@@ -19,6 +19,7 @@ pub enum Task {
     Merge(merge::Options),
     Init(Box<init::Options>),
     Show(show::Options),
+    Why(Box<why::Options>),
     Explain(Option<String>),
     Platforms(platforms::Options),
     Completions(String),
@@ -55,6 +56,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Message
         Command::Init(args) => Task::Init(Box::new(args.into_options(&common))),
         Command::Diff(args) => Task::Diff(args.into_options(&common)),
         Command::Report { action: ReportAction::Merge(args) } => Task::Merge(args.into_options(&common)),
+        Command::Why(args) => Task::Why(Box::new(args.into_options(&common))),
         Command::Explain { lint } => Task::Explain(lint),
         Command::Platforms { command } => Task::Platforms(command.into()),
         Command::Completions { shell } => Task::Completions(completions(shell)),
@@ -136,6 +138,8 @@ enum Command {
         #[command(subcommand)]
         action: ReportAction,
     },
+    /// Print who brought in a symbol, a version or a library
+    Why(Box<WhyArgs>),
     /// Print the page of one lint, or a list of all
     Explain {
         /// Its name, as in error[NAME]
@@ -172,7 +176,7 @@ enum Format {
     Html,
 }
 
-/// How `show` prints.
+/// How `show` and `why` print.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ShowFormat {
     Human,
@@ -375,6 +379,24 @@ impl MergeArgs {
     }
 }
 
+#[derive(Debug, Args)]
+struct WhyArgs {
+    /// A symbol (stat64), a version (GLIBC_2.34, 'GLIBC>2.28') or a library (libssl.so.3) [default: every finding of the policy]
+    #[arg(value_name = "WHAT")]
+    what: Option<String>,
+    /// The policy [default: compat.toml beside the workspace's Cargo.toml; with --artifact, in this folder or the nearest above]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// How to print the answers
+    #[arg(long, value_name = "FMT", default_value = "human")]
+    message_format: ShowFormat,
+    /// Link a stripped file once more with its symbols, to name the functions; only its own crate is compiled again
+    #[arg(long, conflicts_with_all = ["artifact", "no_build", "build_with"])]
+    relink: bool,
+    #[command(flatten)]
+    from: FromArgs,
+}
+
 const BUILD: &str = "Build options";
 const SELECT: &str = "Target selection";
 
@@ -563,6 +585,18 @@ impl CheckArgs {
             format: self.message_format.into(),
             reports: self.report.into_iter().map(|(format, path)| (format.into(), path)).collect(),
             fail_on: self.fail_on.into(),
+        }
+    }
+}
+
+impl WhyArgs {
+    fn into_options(self, common: &Common) -> why::Options {
+        why::Options {
+            request: self.from.into_request(common),
+            what: self.what,
+            policy: self.policy,
+            format: self.message_format.into(),
+            relink: self.relink,
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub mod cause;
+
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -132,6 +134,8 @@ pub struct Finding {
     pub forbids: Option<Forbids>,
     pub items: Vec<Item>,
     pub notes: Vec<String>,
+    /// Who brought in what is inside, as far as that was looked for.
+    pub causes: Vec<cause::Answer>,
     /// What to do; what can be pasted stands on lines of its own.
     pub help: Option<String>,
 }
@@ -148,6 +152,7 @@ impl Finding {
             forbids: None,
             items: Vec::new(),
             notes: Vec::new(),
+            causes: Vec::new(),
             help: None,
         }
     }

@@ -61,6 +61,7 @@ fn run_command(args: Vec<OsString>) -> ExitCode {
         Task::Init(options) => commands::init::run(&options, &streams),
         Task::Merge(options) => commands::merge::run(options, &streams),
         Task::Platforms(options) => commands::platforms::run(&options, &streams),
+        Task::Why(options) => commands::why::run(*options, &streams),
         Task::Show(options) => commands::show::run(&options, &streams),
     })
 }

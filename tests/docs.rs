@@ -262,6 +262,18 @@ fn the_readme_shows_a_run() {
     keep_between("README.md", "```console", "\n```", run(&transcript(SHOWN), false));
 }
 
+/// The prompt, quoted for a shell, and what the case's run printed.
+#[test]
+fn the_readme_shows_an_answer_of_why() {
+    let readme = read("README.md");
+    let (_, section) =
+        readme.split_once("\n## Who brought it in\n").expect("README.md has a section on `why`");
+    let (_, shown) = section.split_once("```console\n").expect("it shows a run");
+    let shown = shown[..shown.find("\n```").expect("the run ends")].replace('\'', "");
+    let transcript = transcript("why/crates");
+    assert!(transcript.contains(&format!("\n{shown}\n--- exit: 0")), "no run of why/crates is\n{shown}");
+}
+
 #[test]
 fn the_readme_shows_the_run_as_a_picture() {
     let transcript = transcript(SHOWN);

@@ -28,8 +28,8 @@ fn files_named(name: &str) -> Vec<PathBuf> {
 #[test]
 fn reports_are_as_their_schemas_say() {
     let schemas =
-        ["check", "diff", "show"].map(|command| (command, schema(&format!("{command}.schema.json"))));
-    let mut held = [0; 3];
+        ["check", "diff", "show", "why"].map(|command| (command, schema(&format!("{command}.schema.json"))));
+    let mut held = [0; 4];
     for path in files_named("transcript.txt") {
         let text = fs::read_to_string(&path).expect("a transcript is text");
         for line in text.lines().filter(|line| line.starts_with("{\"schema_version\"")) {

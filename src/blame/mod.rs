@@ -1,4 +1,16 @@
 //! Who brought it in: from a need of the linked file to the function that has
 //! it, its crate, and the package of the user that depends on that.
 
+pub mod advice;
+mod archive;
+pub mod asked;
 pub mod code;
+pub mod explain;
+pub mod least;
+mod libraries;
+pub mod names;
+pub mod owners;
+pub mod packages;
+mod relocatable;
+pub mod system;
+pub mod uses;

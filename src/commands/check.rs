@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 
 use super::bind::{Libraries, bind};
+use super::causes;
 use super::gather::{Gathered, Request, gather};
 use crate::artifact::Format;
 use crate::exit::Happened;
@@ -30,7 +31,7 @@ pub struct Options {
 }
 
 /// Why a run ends early.
-enum Stop {
+pub(super) enum Stop {
     /// Wrong usage or no policy.
     Usage(Failure),
     /// The policy has problems.
@@ -153,7 +154,8 @@ fn judge_all(
         let failure = Failure::new(format!("the root {} is no folder", text::path(root)));
         return Err(Stop::Usage(failure.help("name the folder that holds `usr` and `lib` of the system")));
     }
-    let policy = read_policy(options, folder, manifest.as_ref())?;
+    let policy =
+        read_policy(options.policy.as_deref(), &options.request.artifacts, folder, manifest.as_ref())?;
     report.set_policy(&policy.source, &[]);
     if manifest.is_some() {
         take_defaults(&mut options.request.cargo, &policy.build, folder);
@@ -161,14 +163,15 @@ fn judge_all(
     let policy = known_targets(policy, &options.request.cargo.targets)?;
     let mut gathered =
         gather(&options.request, &policy, manifest.as_ref(), folder, streams).map_err(Stop::NotJudged)?;
-    let libraries = Libraries { root: options.request.root.clone(), folders: Vec::new() };
+    let libraries = Libraries { root: options.request.root.clone(), folders: gathered.outputs.folders() };
     bind(&mut gathered.inputs, &libraries);
     let whole = manifest.is_some() && !options.request.cargo.selects();
     let scope = Scope { whole, known: std::mem::take(&mut gathered.known) };
-    let judgement = match judge::judge(&policy, &gathered.inputs, &scope, today) {
+    let mut judgement = match judge::judge(&policy, &gathered.inputs, &scope, today) {
         Ok(judgement) => judgement,
         Err(problems) => return Err(Stop::Policy(policy.source, problems)),
     };
+    causes::add(&mut judgement.findings, &gathered);
     let read = gathered.inputs.iter().any(|input| matches!(input.reading, Reading::Facts(_)));
     let unreadable = judgement.findings.iter().any(|finding| finding.undecided);
     if !read && !unreadable && gathered.failures.is_empty() {
@@ -231,12 +234,13 @@ fn nothing(gathered: &Gathered, options: &Options) -> Failure {
     }
 }
 
-fn read_policy(
-    options: &Options,
+pub(super) fn read_policy(
+    named: Option<&Path>,
+    artifacts: &[PathBuf],
     folder: &Path,
     manifest: Option<&workspace::Manifest>,
 ) -> Result<Policy, Stop> {
-    let path = match (&options.policy, manifest) {
+    let path = match (named, manifest) {
         (Some(path), _) => Ok(folder.join(path)),
         (None, Some(manifest)) => workspace::policy_below(&manifest.root, false),
         (None, None) => workspace::policy_below(folder, true),
@@ -246,7 +250,7 @@ fn read_policy(
         Stop::Usage(
             Failure::new(format!("no {FILE_NAME} was found, so nothing can be judged"))
                 .note(format!("searched:\n{}", searched.join("\n")))
-                .help(match options.request.artifacts.first().filter(|path| path.as_os_str() != "-") {
+                .help(match artifacts.first().filter(|path| path.as_os_str() != "-") {
                     Some(path) => format!(
                         "write one that it keeps today, or name one by `--policy`:\ncargo compat init --artifact {}",
                         shell_words::quote(&text::path(path))
@@ -262,7 +266,7 @@ fn read_policy(
 }
 
 /// `[build]` gives what the command line leaves open.
-fn take_defaults(cargo: &mut CargoOptions, build: &policy::Build, folder: &Path) {
+pub(super) fn take_defaults(cargo: &mut CargoOptions, build: &policy::Build, folder: &Path) {
     if cargo.profile.is_none() {
         cargo.profile = build.profile.as_ref().map(|profile| profile.value.clone());
     }
@@ -277,7 +281,7 @@ fn take_defaults(cargo: &mut CargoOptions, build: &policy::Build, folder: &Path)
 }
 
 /// What names a triple that nobody knows would silently apply to nothing.
-fn known_targets(policy: Policy, requested: &[String]) -> Result<Policy, Stop> {
+pub(super) fn known_targets(policy: Policy, requested: &[String]) -> Result<Policy, Stop> {
     let of_scopes = policy.scopes.iter().filter_map(|scope| match &scope.selector {
         Selector::Target(TargetSelector::Triple(triple)) => Some((triple, &scope.span)),
         _ => None,

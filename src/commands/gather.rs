@@ -1,6 +1,6 @@
 //! What there is to judge: what cargo builds, or files that are named.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use crate::policy::{Name, Policy};
 use crate::report::{self, BuildInfo, Failure, PassedOver, Streams};
 use crate::target;
 use crate::text;
-use crate::workspace::{self, CargoArtifact, CargoOptions};
+use crate::workspace::{self, CargoArtifact, CargoOptions, Outputs};
 
 /// Where artifacts come from.
 #[derive(Debug)]
@@ -38,6 +38,10 @@ pub struct Gathered {
     /// Every name that was built.
     pub known: Vec<Name>,
     pub passed_over: PassedOver,
+    /// The package of each file that cargo built, by cargo's package id.
+    pub packages: HashMap<PathBuf, String>,
+    /// The crates and build scripts behind them.
+    pub outputs: Outputs,
 }
 
 /// Gathers, with cargo where a project was located.
@@ -75,6 +79,7 @@ fn from_cargo(
     } else {
         let built = workspace::build(&request.cargo, manifest, folder, &mut say)?;
         gathered.failures = built.failures;
+        gathered.outputs = built.outputs;
         (built.artifacts, built.info)
     };
     gathered.known = artifacts.iter().map(|artifact| artifact.name(false)).collect();
@@ -93,6 +98,8 @@ fn from_cargo(
         let triple = info.targets.iter().position(|target| artifact.triple.as_ref() == Some(target));
         (artifact.target.clone(), artifact.package.clone(), triple, artifact.path.clone())
     });
+    gathered.packages =
+        artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.package_id.clone())).collect();
     gathered.inputs = read_built(policy, artifacts);
     gathered.build = Some(info);
     Ok(gathered)

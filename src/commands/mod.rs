@@ -1,6 +1,7 @@
 //! One module a command.
 
 mod bind;
+mod causes;
 pub mod check;
 pub mod diff;
 pub mod explain;
@@ -9,3 +10,4 @@ pub mod init;
 pub mod merge;
 pub mod platforms;
 pub mod show;
+pub mod why;

@@ -164,6 +164,7 @@ mod tests {
         keep("compat.schema.json", &policy_schema());
         keep("check.schema.json", &schema::<crate::report::Report>());
         keep("diff.schema.json", &schema::<crate::report::DiffObject<'static>>());
+        keep("why.schema.json", &schema::<crate::report::why::Report>());
         keep("show.schema.json", &schema::<crate::report::ShowObject<'static>>());
     }
 

@@ -131,6 +131,7 @@ fn finding(finding: finding::Finding, policy: &Policy) -> Finding {
         }),
         items: finding.items,
         notes: finding.notes,
+        causes: finding.causes,
         help: finding.help,
     }
 }

@@ -17,6 +17,7 @@ mod short;
 mod show;
 mod stream;
 mod summary;
+pub mod why;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

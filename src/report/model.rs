@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{BuildInfo, Failure};
 use crate::artifact::{Artifact as Facts, Format};
 use crate::exit::Happened;
+use crate::finding::cause::Answer;
 use crate::finding::{Item, Level};
 use crate::judge::CpuExamined;
 use crate::text;
@@ -190,6 +191,9 @@ pub struct Finding {
     pub policy: Option<Labelled>,
     pub items: Vec<Item>,
     pub notes: Vec<String>,
+    /// Who brought in what is inside; empty where that was not looked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Answer>,
     pub help: Option<String>,
 }
 

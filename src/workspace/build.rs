@@ -1,6 +1,7 @@
 //! One `cargo build`, and what its JSON messages say was built.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{CrateType, Message, TargetKind};
@@ -8,7 +9,7 @@ use cfg_expr::targets::get_builtin_target_by_triple;
 
 use super::linker::{self, Found};
 use super::settings::{Settings, host_triple, installed_host};
-use super::{CargoArtifact, CargoOptions, Manifest, cargo};
+use super::{CargoArtifact, CargoOptions, Manifest, Outputs, cargo};
 use crate::artifact::Role;
 use crate::process::Invocation;
 use crate::report::{BuildInfo, Failure};
@@ -21,6 +22,8 @@ const MESSAGES: &str = "--message-format=json-render-diagnostics";
 pub struct Built {
     pub artifacts: Vec<CargoArtifact>,
     pub info: BuildInfo,
+    /// The crates and build scripts behind them.
+    pub outputs: Outputs,
     /// Files that were reported and are not there.
     pub failures: Vec<Failure>,
 }
@@ -81,14 +84,19 @@ pub fn build(
             },
             compiled: Some(messages.compiled.len()),
         },
+        outputs: messages.outputs,
         failures: Vec::new(),
     };
+    // Fact 50: the messages carry no triple; the folder does.
+    let triple_of = |path: &Path| {
+        let folders = path.components().filter_map(|part| part.as_os_str().to_str());
+        let found = folders.rev().find(|folder| triples.iter().any(|triple| triple == folder));
+        found.map(str::to_owned)
+    };
+    built.outputs.settle(settings.has_targets(), triple_of);
     let target_dir = settings.target_dir(options, manifest, folder);
     for reported in messages.artifacts {
-        // Fact 50: the messages carry no triple; the folder does.
-        let folders = reported.path.components().filter_map(|part| part.as_os_str().to_str());
-        let found = folders.rev().find(|folder| triples.iter().any(|triple| triple == folder));
-        let triple = found.map(str::to_owned);
+        let triple = triple_of(&reported.path);
         if triple.is_none() && settings.has_targets() {
             // Built for the building machine on the side.
             continue;
@@ -109,6 +117,7 @@ pub fn build(
         built.artifacts.push(CargoArtifact {
             compiler_flags: settings.cpu_flags(triple.as_deref()),
             package: reported.package,
+            package_id: reported.package_id,
             target: reported.target,
             role: reported.role,
             path,
@@ -117,6 +126,12 @@ pub fn build(
         });
     }
     Ok(built)
+}
+
+/// The variables by which cargo takes installed cross compilers.
+pub fn linker_variables(options: &CargoOptions, folder: &Path) -> Result<Vec<(String, OsString)>, Failure> {
+    let settings = Settings::load(options, folder)?;
+    Ok(find_linkers(&settings).iter().map(Found::variable).collect())
 }
 
 fn find_linkers(settings: &Settings) -> Vec<Found> {
@@ -226,10 +241,12 @@ struct Messages {
     count: usize,
     /// Packages of which something was not fresh.
     compiled: BTreeSet<String>,
+    outputs: Outputs,
 }
 
 struct Reported {
     package: String,
+    package_id: String,
     target: String,
     role: Role,
     path: PathBuf,
@@ -237,7 +254,11 @@ struct Reported {
 
 impl Messages {
     fn take(&mut self, message: Message) {
-        let Message::CompilerArtifact(artifact) = message else { return };
+        let artifact = match message {
+            Message::CompilerArtifact(artifact) => artifact,
+            Message::BuildScriptExecuted(script) => return self.outputs.take_script(script),
+            _ => return,
+        };
         self.count += 1;
         if !artifact.fresh {
             self.compiled.insert(artifact.package_id.repr.clone());
@@ -251,10 +272,12 @@ impl Messages {
         if of_host {
             return;
         }
+        self.outputs.take_crate(&artifact);
         let package = package_name(&artifact.package_id.repr, &artifact.target.name);
         let mut push = |role, path: PathBuf| {
             self.artifacts.push(Reported {
                 package: package.clone(),
+                package_id: artifact.package_id.repr.clone(),
                 target: artifact.target.name.clone(),
                 role,
                 path,

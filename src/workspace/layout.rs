@@ -77,6 +77,7 @@ pub fn expected(options: &CargoOptions, manifest: &Manifest, folder: &Path) -> R
                 artifacts.push(CargoArtifact {
                     compiler_flags: settings.cpu_flags(triple.as_deref()),
                     package: package.name.to_string(),
+                    package_id: package.id.repr.clone(),
                     target: target.name.clone(),
                     role,
                     stale: stale(&path),
@@ -115,16 +116,18 @@ fn metadata(options: &CargoOptions) -> Result<Metadata, Failure> {
             invocation.args.push(name.into());
         }
     }
-    let failed = |why: String| {
-        let mut failure = Failure::new("the project cannot be read");
-        failure.notes.extend(why.trim().lines().map(str::to_owned));
-        failure
-    };
     match invocation.output_or_error() {
-        Ok(Ok(json)) => serde_json::from_str(&json).map_err(|error| failed(error.to_string())),
-        Ok(Err(stderr)) => Err(failed(stderr)),
+        Ok(Ok(json)) => serde_json::from_str(&json).map_err(|error| project_failure(&error.to_string())),
+        Ok(Err(stderr)) => Err(project_failure(&stderr)),
         Err(error) => Err(Failure::new(error.to_string())),
     }
+}
+
+/// What `cargo metadata` said when it failed.
+pub fn project_failure(why: &str) -> Failure {
+    let mut failure = Failure::new("the project cannot be read");
+    failure.notes.extend(why.trim().lines().map(str::to_owned));
+    failure
 }
 
 /// The packages that cargo would build.

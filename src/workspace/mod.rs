@@ -4,6 +4,8 @@ mod build;
 mod layout;
 mod linker;
 mod locate;
+mod outputs;
+mod relink;
 mod settings;
 mod sysroot;
 
@@ -19,6 +21,8 @@ use crate::report::Failure;
 pub use self::build::build;
 pub use self::layout::{expected, missing};
 pub use self::locate::{Manifest, locate, policy_below, work_tree};
+pub use self::outputs::{Outputs, Script, metadata, std_rlibs};
+pub use self::relink::relink;
 pub use self::settings::config_names_targets;
 pub use self::sysroot::{libraries, of_rustc as libraries_of_rustc};
 
@@ -211,6 +215,8 @@ pub fn cargo() -> OsString {
 #[derive(Debug, Clone)]
 pub struct CargoArtifact {
     pub package: String,
+    /// cargo's package id.
+    pub package_id: String,
     pub target: String,
     pub role: Role,
     pub path: PathBuf,

@@ -1,0 +1,280 @@
+//! What to do, by cause: each advice names a crate, a feature, a flag or a
+//! command, and holds for the case at hand.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::least::{label, version};
+use super::packages::Packages;
+use super::system::Releases;
+use crate::artifact::{Artifact, Release};
+use crate::finding::cause::{Answer, Cause, Origin, What};
+use crate::text::{escape, some_of};
+
+/// Features by which `-sys` crates build their library themselves.
+const VENDORED: &[&str] = &["vendored", "bundled", "static", "vendor", "build-libz", "static-link"];
+/// Functions that older glibc had in `libc_nonshared.a`: linked against an
+/// older one the program brings them along (glibc NEWS, 2.33).
+const ONCE_STATIC: &[&str] =
+    &["stat", "stat64", "fstat", "fstat64", "lstat", "lstat64", "fstatat", "fstatat64", "mknod", "mknodat"];
+/// Names shown.
+const SHOWN: usize = 6;
+
+/// What to do about some of the answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Advice {
+    /// What it is about: symbols, versions, libraries.
+    pub about: Vec<String>,
+    /// The first line says it; what can be pasted stands on lines of its own.
+    pub text: String,
+}
+
+/// What is known of the case.
+#[derive(Debug)]
+pub struct Case<'a> {
+    pub facts: &'a Artifact,
+    pub triple: Option<&'a str>,
+    pub from_cargo: bool,
+    /// What the newest version should be, where somebody said so.
+    pub limit: Option<&'a Release>,
+    pub packages: Option<&'a Packages>,
+    /// What the glibc on this machine has since when.
+    pub releases: &'a Releases,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Remedy {
+    OlderGlibc,
+    OlderHeaders,
+    NoPackedRelocations,
+    /// A function that no older glibc has, needed by these.
+    Newer(Vec<String>, Vec<String>),
+    OlderLibstdcxx,
+    Library(String, Vec<String>),
+    OlderLibrary(String),
+    Nothing,
+}
+
+pub fn advice(case: &Case<'_>, answers: &[Answer]) -> Vec<Advice> {
+    let mut found: Vec<(Remedy, Vec<String>)> = Vec::new();
+    for answer in answers {
+        let about = match &answer.what {
+            What::Symbol { name, .. } | What::Library { name } => name.clone(),
+            What::Version { version, .. } => version.clone(),
+        };
+        let remedy = remedy(case, answer);
+        match found.iter_mut().find(|(known, _)| *known == remedy) {
+            Some((_, names)) => names.push(about),
+            None => found.push((remedy, vec![about])),
+        }
+    }
+    found.sort_by_key(|(remedy, _)| matches!(remedy, Remedy::OlderGlibc));
+    let advice = found.into_iter().filter_map(|(remedy, about)| {
+        let text = words(case, answers, &remedy, &about)?;
+        Some(Advice { about, text })
+    });
+    advice.collect()
+}
+
+fn remedy(case: &Case<'_>, answer: &Answer) -> Remedy {
+    let causes = &answer.causes;
+    let (name, weak) = match &answer.what {
+        What::Library { name } => return library(case, name, causes),
+        What::Version { version, .. } if version == "GLIBC_ABI_DT_RELR" => {
+            return Remedy::NoPackedRelocations;
+        }
+        What::Version { .. } => ("", false),
+        What::Symbol { name, weak, .. } => (name.as_str(), *weak),
+    };
+    let Some(version) = version(&answer.what) else { return Remedy::Nothing };
+    match version.namespace.as_str() {
+        "GLIBC" => {}
+        "GLIBCXX" | "CXXABI" => return Remedy::OlderLibstdcxx,
+        "GCC" => return Remedy::Nothing,
+        _ => {
+            let file = match &answer.what {
+                What::Symbol { file: Some(file), .. } | What::Version { file, .. } => file,
+                _ => return Remedy::Nothing,
+            };
+            return Remedy::OlderLibrary(file.clone());
+        }
+    }
+    if name.starts_with("__isoc23_") || name == "fcntl64" {
+        return Remedy::OlderHeaders;
+    }
+    let by_linking = weak
+        || causes.iter().all(|cause| cause.origin != Origin::Package && cause.origin != Origin::Unknown)
+        || ONCE_STATIC.contains(&name)
+        || has_older(case, name, version.tag.release());
+    if by_linking {
+        return Remedy::OlderGlibc;
+    }
+    let packages: BTreeSet<String> =
+        causes.iter().filter(|cause| cause.origin == Origin::Package).map(label).collect();
+    let is_own = |label: &&String| {
+        let id = case.packages.and_then(|packages| packages.by_label(label));
+        id.and_then(|id| case.packages?.get(id)).is_some_and(|package| package.is_own)
+    };
+    let own: Vec<String> = packages.iter().filter(is_own).cloned().collect();
+    Remedy::Newer(packages.into_iter().collect(), own)
+}
+
+/// Whether glibc has an older version of the symbol, which an older one to
+/// link against would give.
+fn has_older(case: &Case<'_>, symbol: &str, needed: Option<&Release>) -> bool {
+    let first = case.releases.first(symbol);
+    first.zip(case.limit.or(needed)).is_some_and(|(first, limit)| match case.limit {
+        Some(_) => first <= limit,
+        None => first < limit,
+    })
+}
+
+fn library(case: &Case<'_>, name: &str, causes: &[Cause]) -> Remedy {
+    if case.facts.is_own_loader(name) {
+        return Remedy::Nothing;
+    }
+    let features = causes.iter().filter(|cause| cause.package.is_some());
+    let crates: BTreeSet<String> = features.map(label).collect();
+    Remedy::Library(name.to_owned(), crates.into_iter().collect())
+}
+
+fn words(case: &Case<'_>, answers: &[Answer], remedy: &Remedy, about: &[String]) -> Option<String> {
+    let shown: Vec<String> = about.iter().map(|name| escape(name)).collect();
+    let shown = some_of(&shown, SHOWN);
+    Some(match remedy {
+        Remedy::Nothing => return None,
+        Remedy::OlderGlibc => older_glibc(case, answers, &shown),
+        Remedy::OlderHeaders => format!(
+            "{shown}: C code was built with the headers of a newer glibc; build it on an older system, or as C17:\n\
+             CFLAGS=-std=gnu17"
+        ),
+        Remedy::NoPackedRelocations => {
+            format!("{shown}: {}", linker_option(case, "-Wl,-z,nopack-relative-relocs"))
+        }
+        Remedy::Newer(crates, own) => newer(case, &shown, about, crates, own),
+        Remedy::OlderLibstdcxx => format!(
+            "{shown}: the C++ code takes what the compiler's libstdc++ has; build on a system with an older one"
+        ),
+        Remedy::OlderLibrary(file) => {
+            format!("{shown}: link against an older {file}, or have it built and linked statically")
+        }
+        Remedy::Library(name, crates) => statically(case, &escape(name), crates),
+    })
+}
+
+/// The newest glibc without what was asked after, where nobody named one.
+fn before(answers: &[Answer]) -> Option<Release> {
+    let versions = answers.iter().filter_map(|answer| version(&answer.what));
+    let oldest = versions.filter(|version| version.namespace == "GLIBC");
+    let oldest = oldest.filter_map(|version| version.tag.release().cloned()).min()?.to_string();
+    let minor: u32 = oldest.split('.').nth(1)?.parse().ok()?;
+    // What zig has of glibc begins at 2.17.
+    Release::parse(&format!("2.{}", minor.saturating_sub(1).max(17)))
+}
+
+fn older_glibc(case: &Case<'_>, answers: &[Answer], shown: &str) -> String {
+    let target = case.limit.cloned().or_else(|| before(answers));
+    let target = target.map_or_else(|| "2.17".to_owned(), |release| release.to_string());
+    let mut text = format!(
+        "{shown}: no code must change; link against glibc {target} or an older one, on an older system"
+    );
+    let Some(triple) = case.triple.filter(|_| case.from_cargo) else { return text };
+    text += " or by zig as below";
+    if case.facts.interpreter.is_some() {
+        let musl = triple.replace("-gnu", "-musl");
+        // rustup has no std for s390x on musl.
+        text += &match musl != triple && !triple.starts_with("s390x") {
+            true => format!("; or statically, by `-C target-feature=+crt-static` or for {musl}"),
+            false => "; or statically, by `-C target-feature=+crt-static`".to_owned(),
+        };
+    }
+    format!("{text}:\ncargo zigbuild --target {triple}.{target}")
+}
+
+fn linker_option(case: &Case<'_>, option: &str) -> String {
+    match case.triple.filter(|_| case.from_cargo) {
+        Some(triple) => format!(
+            "the linker packed the relative relocations; without, in .cargo/config.toml:\n[target.{triple}]\nrustflags = [\"-C\", \"link-arg={option}\"]"
+        ),
+        None => format!("the linker packed the relative relocations; without:\n{option}"),
+    }
+}
+
+fn newer(case: &Case<'_>, shown: &str, about: &[String], crates: &[String], own: &[String]) -> String {
+    let since: BTreeSet<&Release> = about.iter().filter_map(|name| case.releases.first(name)).collect();
+    let since = match since.iter().next_back() {
+        Some(release) => format!("no glibc before {release} has it"),
+        None => "no older glibc has it".to_owned(),
+    };
+    if crates.is_empty() {
+        return format!("{shown}: {since}, so the code that calls it must do without");
+    }
+    let names: Vec<String> = crates.iter().map(|name| format!("`{}`", escape(name))).collect();
+    let names = some_of(&names, SHOWN);
+    if crates.iter().all(|name| own.contains(name)) {
+        return format!("{shown}: {since}, so {names} must do without, or look it up at run time by `dlsym`");
+    }
+    let first = crates.iter().find(|name| !own.contains(name)).map_or("", String::as_str);
+    let spec = first.replacen(' ', "@", 1);
+    format!(
+        "{shown}: {since}, so another version or other features of {names} are needed; who asks for which features:\n\
+         cargo tree --edges features --invert {}",
+        shell_words::quote(&spec)
+    )
+}
+
+fn statically(case: &Case<'_>, name: &str, crates: &[String]) -> String {
+    let stem = name.strip_prefix("lib").unwrap_or(name).split(".so").next().unwrap_or(name);
+    if matches!(stem, "c" | "m" | "pthread" | "dl" | "rt" | "util" | "gcc_s") {
+        let is_musl = case.facts.libc == crate::artifact::Libc::Musl;
+        let what = match stem {
+            "gcc_s" => "std unwinds by it",
+            _ => "it is the C library's own",
+        };
+        return match case.triple.filter(|_| case.from_cargo && !is_musl) {
+            Some(triple) => format!(
+                "{name}: {what}; an executable without it, in .cargo/config.toml:\n[target.{triple}]\nrustflags = [\"-C\", \"target-feature=+crt-static\"]"
+            ),
+            None => format!("{name}: {what}; only a static executable does without"),
+        };
+    }
+    for cause in crates {
+        if let Some(found) = case.packages.and_then(|packages| vendored(packages, cause)) {
+            let (package, feature, command) = found;
+            return format!("{name}: the feature `{feature}` of `{package}` links it statically:\n{command}");
+        }
+    }
+    match crates.first() {
+        Some(first) => format!(
+            "{name}: `{}` has no feature that is known to link it statically; its build script may take a variable: see its documentation",
+            escape(first)
+        ),
+        None => format!(
+            "{name}: link it statically (`#[link(kind = \"static\")]`), or ship it beside the program"
+        ),
+    }
+}
+
+/// The package and the feature that builds its library, as near to the user as
+/// it can be asked for, and the command that does.
+fn vendored(packages: &Packages, label: &str) -> Option<(String, String, String)> {
+    let id = packages.by_label(label)?;
+    let from = packages.nearest_own(id)?;
+    let path = packages.path(from, id)?;
+    let (found, feature) = packages.feature_along(&path, VENDORED)?;
+    let package = packages.get(&found)?;
+    let name = &package.name;
+    let command = match package.is_own {
+        true => format!("cargo build --features {}/{feature}", name.name),
+        // One more dependency on the same package turns it on for all.
+        false => format!(
+            "cargo add --package {} {}@{} --features {feature}",
+            packages.get(from)?.name.name,
+            name.name,
+            name.version
+        ),
+    };
+    Some((name.name.clone(), feature, command))
+}

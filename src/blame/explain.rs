@@ -1,0 +1,552 @@
+//! The whole answer: uses in the linked file, owners of the functions, the
+//! path to the user's package.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use super::libraries;
+use super::names;
+use super::owners::{self, Library, Owner, Owners, Place};
+use super::packages::{self, Packages};
+use super::relocatable::Wanted;
+use super::uses::{Function, Use, Uses};
+use crate::artifact::Artifact;
+use crate::finding::cause::{Answer, Cause, Origin, Sureness, What};
+use crate::text;
+use crate::workspace::Outputs;
+
+/// Functions kept of one cause.
+const MOST_FUNCTIONS: usize = 32;
+
+/// A linked file and what is known of where it came from.
+#[derive(Debug)]
+pub struct Program<'a> {
+    pub path: &'a Path,
+    pub facts: &'a Artifact,
+    pub triple: Option<&'a str>,
+    /// Its package, by cargo's package id.
+    pub package: Option<&'a str>,
+    /// Its own crate, as Rust source says it.
+    pub crate_name: Option<String>,
+    /// The archives that it was linked from; empty without cargo.
+    pub libraries: &'a [Library],
+    pub packages: Option<&'a Packages>,
+    pub outputs: &'a Outputs,
+}
+
+/// Who brought in what, of one file.
+#[derive(Debug, Default)]
+pub struct Explained {
+    pub answers: Vec<Answer>,
+    /// What limits the answers.
+    pub notes: Vec<String>,
+    /// Functions have no names, so others than candidates could be told by
+    /// linking once more.
+    pub nameless: bool,
+}
+
+/// A question with the imports that it comes down to.
+#[derive(Debug)]
+pub struct Imports {
+    pub all: BTreeSet<String>,
+    /// What each library of those asked after provides.
+    of_libraries: BTreeMap<String, Vec<String>>,
+}
+
+pub fn imports(program: &Program<'_>, asked: &[What]) -> Imports {
+    let of_libraries = libraries::symbols(program, asked);
+    let symbols = asked.iter().filter_map(|what| match what {
+        What::Symbol { name, .. } => Some(name.clone()),
+        _ => None,
+    });
+    Imports { all: symbols.chain(of_libraries.values().flatten().cloned()).collect(), of_libraries }
+}
+
+pub fn explain(program: &Program<'_>, asked: &[What], imports: &Imports, uses: &Uses) -> Explained {
+    let of_libraries = &imports.of_libraries;
+    let symbols = &imports.all;
+    let mut wanted = Wanted::default();
+    for name in symbols {
+        wanted.imports.insert(in_objects(name).as_bytes());
+        if let Some(Use::By(functions)) = uses.of(name) {
+            for function in functions {
+                wanted.functions.insert(function.name.as_bytes());
+                wanted.functions.extend(function.chain.iter().map(String::as_bytes));
+            }
+        }
+    }
+    let owners = match wanted.imports.is_empty() {
+        true => Owners::default(),
+        false => owners::search(program.libraries, &wanted),
+    };
+    let linked = match (program.packages, program.package) {
+        (Some(packages), Some(package)) => Some(packages.linked_into(package)),
+        _ => None,
+    };
+    let search = Search { program, uses, owners: &owners, linked };
+    let mut explained = Explained::default();
+    for what in asked {
+        let causes = match what {
+            What::Symbol { name, .. } => search.of_symbol(name),
+            What::Version { .. } => vec![Cause::new(Origin::Linker, Sureness::Exact)],
+            What::Library { name } => {
+                let through = of_libraries.get(name).map(Vec::as_slice).unwrap_or_default();
+                search.of_library(name, through)
+            }
+        };
+        explained.answers.push(Answer { what: what.clone(), causes });
+    }
+    explained.nameless = symbols.iter().any(|name| matches!(uses.of(name), Some(Use::Nameless) | None));
+    explained.notes = notes(program, &owners, uses, explained.nameless);
+    explained
+}
+
+fn notes(program: &Program<'_>, owners: &Owners, uses: &Uses, nameless: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(why) = &uses.unreadable {
+        notes.push(format!("the code of the file could not be searched: {why}"));
+    }
+    if program.libraries.is_empty() {
+        notes.push(
+            "crates are known by the names of functions alone: without cargo, no rlib was read".to_owned(),
+        );
+    }
+    if nameless && uses.unreadable.is_none() {
+        notes.push(match program.libraries.is_empty() {
+            true => "the file is stripped, so its functions have no names".to_owned(),
+            false => "the file is stripped, so its functions have no names; who needs a symbol was taken from the objects of its crates".to_owned(),
+        });
+    }
+    if owners.bitcode > 0 {
+        notes.push(format!(
+            "{} by link-time optimisation: what a function calls may be inlined from another crate",
+            match owners.bitcode {
+                1 => "1 rlib was linked".to_owned(),
+                many => format!("{many} rlibs were linked"),
+            }
+        ));
+    }
+    for (path, error) in owners.unreadable.iter().take(3) {
+        notes.push(format!("{} could not be read: {error}", text::path(path)));
+    }
+    if owners.unreadable.len() > 3 {
+        notes.push(format!("nor could {} more archives", owners.unreadable.len() - 3));
+    }
+    notes
+}
+
+/// Whose a function is, and how sure that is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Belongs {
+    origin: Origin,
+    package: Option<String>,
+    crate_name: Option<String>,
+    object: Option<String>,
+    sure: Sureness,
+}
+
+impl Belongs {
+    fn new(origin: Origin, sure: Sureness) -> Self {
+        Self { origin, package: None, crate_name: None, object: None, sure }
+    }
+
+    fn at(place: &Place, sure: Sureness) -> Self {
+        let object = place.object.clone();
+        match &place.owner {
+            Owner::Std { crate_name } => {
+                Self { crate_name: Some(crate_name.clone()), object, ..Self::new(Origin::Std, sure) }
+            }
+            Owner::Package { id, crate_name } => Self {
+                package: Some(id.clone()),
+                crate_name: crate_name.clone(),
+                object,
+                ..Self::new(Origin::Package, sure)
+            },
+        }
+    }
+}
+
+struct Search<'a> {
+    program: &'a Program<'a>,
+    uses: &'a Uses,
+    owners: &'a Owners,
+    /// Packages that can be part of the file.
+    linked: Option<BTreeSet<&'a str>>,
+}
+
+impl Search<'_> {
+    fn of_symbol(&self, name: &str) -> Vec<Cause> {
+        match self.uses.of(name) {
+            Some(Use::Dead) => vec![Cause::new(Origin::Dead, Sureness::Exact)],
+            Some(Use::By(functions)) => {
+                let mut found: Vec<(Belongs, Option<&Function>)> = Vec::new();
+                for function in functions {
+                    found.extend(self.owner(name, function).into_iter().map(|owner| (owner, Some(function))));
+                }
+                let inlined = self.inlined(name, &found);
+                let mut causes = self.grouped(found);
+                causes.extend(self.with_functions(&inlined));
+                causes
+            }
+            Some(Use::Nameless) | None => self.with_functions(&self.candidates(name)),
+        }
+    }
+
+    /// Packages whose code may have been inlined where the reference is: those
+    /// that it depends on, and whose objects refer to the import too.
+    fn inlined(
+        &self,
+        import: &str,
+        found: &[(Belongs, Option<&Function>)],
+    ) -> Vec<(Belongs, Option<String>)> {
+        let Some(packages) = self.program.packages else { return Vec::new() };
+        let owners: BTreeSet<&str> = found.iter().filter_map(|(owner, _)| owner.package.as_deref()).collect();
+        let in_rust = found.iter().filter(|(owner, _)| owner.object.is_none());
+        let below: BTreeSet<&str> = in_rust
+            .filter_map(|(owner, _)| owner.package.as_deref())
+            .flat_map(|id| packages.linked_into(id))
+            .filter(|id| !owners.contains(id))
+            .collect();
+        let referring = self.owners.referring_to(in_objects(import)).iter();
+        let referring = referring.filter(|reference| match &reference.place.owner {
+            Owner::Package { id, .. } => reference.place.object.is_none() && below.contains(id.as_str()),
+            Owner::Std { .. } => false,
+        });
+        let perhaps = referring.map(|reference| {
+            (Belongs::at(&reference.place, Sureness::Candidate), reference.function.clone())
+        });
+        perhaps.collect()
+    }
+
+    /// Causes with the functions of the objects, where the file names none.
+    fn with_functions(&self, candidates: &[(Belongs, Option<String>)]) -> Vec<Cause> {
+        let owners = candidates.iter().map(|(owner, _)| (owner.clone(), None));
+        let mut causes = self.grouped(owners.collect());
+        for cause in &mut causes {
+            let own = candidates.iter().filter(|(owner, _)| self.is_of(cause, owner));
+            let mut functions: Vec<String> = own.filter_map(|(_, function)| function.clone()).collect();
+            functions.sort();
+            functions.dedup();
+            functions.truncate(MOST_FUNCTIONS);
+            cause.functions = functions.iter().map(|function| names::demangled(function)).collect();
+        }
+        causes
+    }
+
+    fn is_of(&self, cause: &Cause, owner: &Belongs) -> bool {
+        let package = owner.package.as_deref().and_then(|id| {
+            let known = self.program.packages.and_then(|packages| packages.get(id));
+            known.map(|package| package.name.clone()).or_else(|| packages::name_of_id(id))
+        });
+        cause.origin == owner.origin
+            && (cause.origin != Origin::Package
+                || (cause.package == package && cause.crate_name == owner.crate_name))
+    }
+
+    /// Whose a function is that refers to an import; several where that
+    /// cannot be told.
+    fn owner(&self, import: &str, function: &Function) -> Vec<Belongs> {
+        let places: Vec<&Place> = self
+            .owners
+            .of_function(&function.name)
+            .iter()
+            .filter(|place| self.can_be(&place.owner))
+            .collect();
+        match distinct(&places).as_slice() {
+            [] => self.by_name(import, function),
+            [one] => vec![Belongs::at(one, Sureness::Exact)],
+            _ => self.among(import, function, &places),
+        }
+    }
+
+    /// Of a function that several archives define, such as an inlined one:
+    /// those whose own copy refers to the import, or the one that its caller
+    /// is of.
+    fn among(&self, import: &str, function: &Function, places: &[&Place]) -> Vec<Belongs> {
+        let refers = |place: &&&Place| {
+            self.owners.referring_to(in_objects(import)).iter().any(|reference| {
+                reference.place == ***place && reference.function.as_deref() == Some(function.name.as_str())
+            })
+        };
+        let referring: Vec<&Place> = places.iter().filter(refers).copied().collect();
+        let left = if referring.is_empty() { places.to_vec() } else { referring };
+        if let [one] = distinct(&left).as_slice() {
+            return vec![Belongs::at(one, Sureness::Exact)];
+        }
+        // The caller next to it is in the same object as its own copy.
+        for caller in function.chain.iter().rev().filter(|caller| **caller != function.name) {
+            let callers = self.owners.of_function(caller);
+            let same = |place: &&&Place| callers.iter().any(|caller| caller.owner == place.owner);
+            let same: Vec<&Place> = left.iter().filter(same).copied().collect();
+            if let [one] = distinct(&same).as_slice() {
+                return vec![Belongs::at(one, Sureness::Likely)];
+            }
+        }
+        distinct(&left).into_iter().map(|place| Belongs::at(place, Sureness::Candidate)).collect()
+    }
+
+    /// Of a function that no archive defines: it stands in the objects of the
+    /// final crate, or in what the C compiler adds.
+    fn by_name(&self, import: &str, function: &Function) -> Vec<Belongs> {
+        let name = function.name.as_str();
+        // A program without start files has a `_start` of its own.
+        if function.is_start && names::of_start_files(import) {
+            let object = Some(names::start_file(name).to_owned());
+            return vec![Belongs { object, ..Belongs::new(Origin::StartFiles, Sureness::Exact) }];
+        }
+        let Some(crate_name) = names::crate_of(name) else {
+            return self.c_function(import, function);
+        };
+        // Link-time optimisation puts functions of other crates into this one.
+        let by_lto = self.owners.bitcode > 0;
+        if self.program.crate_name.as_ref() == Some(&crate_name) {
+            return vec![self.own(if by_lto { Sureness::Candidate } else { Sureness::Exact })];
+        }
+        let is_optimised = self.program.libraries.is_empty() || by_lto;
+        if names::is_std(&crate_name) {
+            // Generic and inlined functions of std are compiled where they are
+            // used: if no rlib has it, in the final crate.
+            if !is_optimised && self.program.crate_name.is_some() {
+                return vec![self.own(Sureness::Likely)];
+            }
+            // std itself is compiled with the new names of rustc; one by an old
+            // name was compiled in the crate that uses it.
+            if name.starts_with("_ZN")
+                && let Some(caller) = self.nearest_crate(function)
+            {
+                return self.by_crate(&caller, Sureness::Candidate);
+            }
+            let std = Belongs::new(Origin::Std, Sureness::Likely);
+            return vec![Belongs { crate_name: Some(crate_name), ..std }];
+        }
+        self.by_crate(&crate_name, if by_lto { Sureness::Candidate } else { Sureness::Likely })
+    }
+
+    /// The crate nearest to a function on its chain that is not std's.
+    fn nearest_crate(&self, function: &Function) -> Option<String> {
+        let callers = function.chain.iter().rev().filter_map(|name| names::crate_of(name));
+        callers.into_iter().find(|name| !names::is_std(name))
+    }
+
+    /// Whose a crate is, by its name alone.
+    fn by_crate(&self, crate_name: &str, sure: Sureness) -> Vec<Belongs> {
+        if self.program.crate_name.as_deref() == Some(crate_name) {
+            return vec![self.own(sure)];
+        }
+        let ids = match (self.program.packages, &self.linked) {
+            (Some(packages), Some(linked)) => packages.of_crate(crate_name, linked),
+            _ => Vec::new(),
+        };
+        let by_crate =
+            |sure| Belongs { crate_name: Some(crate_name.to_owned()), ..Belongs::new(Origin::Package, sure) };
+        match ids.as_slice() {
+            [] if names::is_also_in_std(crate_name) => vec![by_crate(Sureness::Candidate)],
+            [] => vec![by_crate(sure)],
+            [id] => vec![Belongs { package: Some((*id).to_owned()), ..by_crate(sure) }],
+            several => several
+                .iter()
+                .map(|id| Belongs { package: Some((*id).to_owned()), ..by_crate(Sureness::Candidate) })
+                .collect(),
+        }
+    }
+
+    /// A C function that no archive defines under its name: by the objects
+    /// that refer to the import, if any do.
+    fn c_function(&self, import: &str, function: &Function) -> Vec<Belongs> {
+        let referring = self.owners.referring_to(in_objects(import)).iter().map(|reference| &reference.place);
+        let mut of_std = referring.clone().filter(|place| matches!(place.owner, Owner::Std { .. }));
+        // rustc makes `main`, and calls only std from it.
+        if function.name == "main"
+            && self.program.crate_name.is_some()
+            && let Some(place) = of_std.next()
+        {
+            return vec![Belongs::at(place, Sureness::Likely)];
+        }
+        let native: Vec<&Place> =
+            referring.filter(|place| place.object.is_some() && self.can_be(&place.owner)).collect();
+        match distinct(&native).as_slice() {
+            // Who calls it may have brought it along; the final crate may have
+            // it by a name of C: `extern "C" fn`.
+            [] => match self.nearest_crate(function) {
+                Some(caller) => self.by_crate(&caller, Sureness::Candidate),
+                None if self.program.crate_name.is_some() => vec![self.own(Sureness::Candidate)],
+                None => vec![Belongs::new(Origin::Unknown, Sureness::Candidate)],
+            },
+            [one] => vec![Belongs::at(one, Sureness::Likely)],
+            several => several.iter().map(|place| Belongs::at(place, Sureness::Candidate)).collect(),
+        }
+    }
+
+    /// The package of the file itself.
+    fn own(&self, sure: Sureness) -> Belongs {
+        Belongs {
+            package: self.program.package.map(str::to_owned),
+            crate_name: self.program.crate_name.clone(),
+            ..Belongs::new(Origin::Package, sure)
+        }
+    }
+
+    fn can_be(&self, owner: &Owner) -> bool {
+        match (owner, &self.linked) {
+            (Owner::Package { id, .. }, Some(linked)) => linked.contains(id.as_str()),
+            _ => true,
+        }
+    }
+
+    /// Who could need an import, where no function of the file has a name: by
+    /// elimination, from the objects that refer to it.
+    fn candidates(&self, import: &str) -> Vec<(Belongs, Option<String>)> {
+        let referring: Vec<_> = self
+            .owners
+            .referring_to(in_objects(import))
+            .iter()
+            .filter(|one| self.can_be(&one.place.owner))
+            .collect();
+        let places: Vec<&Place> = referring.iter().map(|reference| &reference.place).collect();
+        match distinct(&places).as_slice() {
+            [] if names::of_start_files(import) => {
+                let object = Some(names::start_file_of_import(import).to_owned());
+                vec![(Belongs { object, ..Belongs::new(Origin::StartFiles, Sureness::Likely) }, None)]
+            }
+            [] if self.program.libraries.is_empty() || self.owners.bitcode > 0 => {
+                vec![(Belongs::new(Origin::Unknown, Sureness::Candidate), None)]
+            }
+            // What no crate's object refers to is the final crate's.
+            [] => vec![(self.own(Sureness::Likely), None)],
+            several => {
+                // What LLVM's code refers to nobody reads.
+                let alone = several.len() == 1 && self.owners.bitcode == 0;
+                let sure = if alone { Sureness::Likely } else { Sureness::Candidate };
+                referring
+                    .iter()
+                    .map(|reference| (Belongs::at(&reference.place, sure), reference.function.clone()))
+                    .collect()
+            }
+        }
+    }
+
+    fn of_library(&self, name: &str, symbols: &[String]) -> Vec<Cause> {
+        if let Some(cause) = libraries::of_the_toolchain(self.program, name) {
+            return vec![cause];
+        }
+        let scripts = libraries::linked_by(self.program, name);
+        let scripts =
+            scripts.into_iter().filter(|id| self.linked.as_ref().is_none_or(|linked| linked.contains(id)));
+        let by_script: Vec<Belongs> = scripts
+            .map(|id| Belongs {
+                package: Some(id.to_owned()),
+                ..Belongs::new(Origin::Package, Sureness::Exact)
+            })
+            .collect();
+        let named: BTreeSet<&str> = by_script.iter().filter_map(|owner| owner.package.as_deref()).collect();
+        let mut causes = self.grouped(by_script.iter().map(|owner| (owner.clone(), None)).collect());
+        for cause in &mut causes {
+            cause.crate_name = None;
+        }
+        // Who uses it: where no build script names it, who may have linked it.
+        let mut users: BTreeMap<Belongs, Vec<&Function>> = BTreeMap::new();
+        for symbol in symbols {
+            match self.uses.of(symbol) {
+                Some(Use::By(functions)) => {
+                    for function in functions {
+                        for owner in self.owner(symbol, function) {
+                            users.entry(owner).or_default().push(function);
+                        }
+                    }
+                }
+                Some(Use::Dead) => {}
+                Some(Use::Nameless) | None => {
+                    for (owner, _) in self.candidates(symbol) {
+                        users.entry(owner).or_default();
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for (mut owner, functions) in users {
+            if owner.package.as_deref().is_some_and(|id| named.contains(id)) {
+                continue;
+            }
+            // That it uses the library does not say that it linked it.
+            owner.sure = owner.sure.max(Sureness::Likely);
+            if functions.is_empty() {
+                found.push((owner.clone(), None));
+            }
+            found.extend(functions.into_iter().map(|function| (owner.clone(), Some(function))));
+        }
+        causes.extend(self.grouped(found));
+        if causes.is_empty() {
+            causes.push(match symbols.is_empty() {
+                true => Cause::new(Origin::Unknown, Sureness::Candidate),
+                false => Cause::new(Origin::Dead, Sureness::Exact),
+            });
+        }
+        causes
+    }
+
+    /// One cause for each owner, with its functions and the shortest chain.
+    fn grouped(&self, found: Vec<(Belongs, Option<&Function>)>) -> Vec<Cause> {
+        type Key = (Origin, Option<String>, Option<String>);
+        let mut groups: BTreeMap<Key, Vec<(Belongs, Option<&Function>)>> = BTreeMap::new();
+        for (owner, function) in found {
+            // Of std it does not matter which of its crates it is.
+            let crate_name = if owner.origin == Origin::Std { None } else { owner.crate_name.clone() };
+            groups
+                .entry((owner.origin, owner.package.clone(), crate_name))
+                .or_default()
+                .push((owner, function));
+        }
+        let mut causes: Vec<Cause> = groups.into_values().map(|group| self.cause(&group)).collect();
+        causes.sort_by_key(|cause| (cause.sure, cause.path.len(), cause.origin));
+        causes
+    }
+
+    fn cause(&self, group: &[(Belongs, Option<&Function>)]) -> Cause {
+        let surest = group.iter().map(|(owner, _)| owner.sure).min().unwrap_or(Sureness::Candidate);
+        let owner = &group[0].0;
+        let mut cause = Cause::new(owner.origin, surest);
+        cause.crate_name.clone_from(&owner.crate_name);
+        cause.object = group.iter().find_map(|(owner, _)| owner.object.clone());
+        let functions: HashMap<&str, &Function> = group
+            .iter()
+            .filter_map(|(_, function)| function.map(|function| (function.name.as_str(), function)))
+            .collect();
+        let mut functions: Vec<&Function> = functions.into_values().collect();
+        // The shortest chain first, and the same one in every run.
+        functions.sort_by(|a, b| {
+            let key = |function: &Function| {
+                (function.chain.is_empty(), function.through_table, function.chain.len())
+            };
+            key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
+        });
+        if let Some(first) = functions.first() {
+            cause.chain = first.chain.iter().map(|name| names::demangled(name)).collect();
+            cause.chain_by_table = first.through_table;
+        }
+        cause.functions =
+            functions.iter().take(MOST_FUNCTIONS).map(|function| names::demangled(&function.name)).collect();
+        cause.package = owner.package.as_deref().and_then(packages::name_of_id);
+        if let (Some(packages), Some(id)) = (self.program.packages, owner.package.as_deref()) {
+            cause.package = packages.get(id).map(|package| package.name.clone()).or(cause.package);
+            if let Some(from) = self.program.package {
+                cause.path = packages.path(from, id).map(|path| packages.names(&path)).unwrap_or_default();
+            }
+        }
+        cause
+    }
+}
+
+/// An import as objects call it: on ppc64le the linker takes an optimised one
+/// (ELFv2 ABI, 3.7.3; binutils, `--no-tls-get-addr-optimize`).
+fn in_objects(import: &str) -> &str {
+    match import {
+        "__tls_get_addr_opt" => "__tls_get_addr",
+        other => other,
+    }
+}
+
+/// One place for each owner.
+fn distinct<'p>(places: &[&'p Place]) -> Vec<&'p Place> {
+    let mut seen = BTreeSet::new();
+    places.iter().copied().filter(|place| seen.insert(&place.owner)).collect()
+}

@@ -1,0 +1,1 @@
+int bare_level(void) { return 1; }

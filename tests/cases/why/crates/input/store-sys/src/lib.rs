@@ -1,0 +1,3 @@
+unsafe extern "C" {
+    pub fn store_open() -> i32;
+}

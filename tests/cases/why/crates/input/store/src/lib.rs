@@ -1,0 +1,3 @@
+pub fn open() -> i32 {
+    unsafe { store_sys::store_open() }
+}
