@@ -21,7 +21,8 @@ mod unix {
     pub fn main() -> ExitCode {
         let arguments = Arguments::from_args();
         let fixture = |path: &str| {
-            (!root().join("target/fixtures").join(path).is_file()).then(|| "needs `cargo xtask fixtures`".to_owned())
+            (!root().join("target/fixtures").join(path).is_file())
+                .then(|| "needs `cargo xtask fixtures`".to_owned())
         };
         let schemas = fixture("check-jsonschema/check_jsonschema/builtin_schemas/vendor/github-actions.json");
         let linter = match cfg!(target_arch = "x86_64") {
@@ -63,7 +64,8 @@ mod unix {
     /// A recipe of docs/ci.md by its name, with what a user fills in.
     fn recipe(name: &str) -> anyhow::Result<String> {
         let page = fs::read_to_string(root().join("docs/ci.md"))?;
-        let (_, rest) = page.split_once(&format!("<!-- recipe: {name} -->\n```yaml\n")).context("no such recipe")?;
+        let (_, rest) =
+            page.split_once(&format!("<!-- recipe: {name} -->\n```yaml\n")).context("no such recipe")?;
         let (recipe, _) = rest.split_once("```").context("it does not end")?;
         Ok(recipe.replace("COMMIT", "0123456789abcdef0123456789abcdef01234567"))
     }
@@ -75,7 +77,8 @@ mod unix {
     fn files_are_valid() -> anyhow::Result<()> {
         let folder = root().join("target/fixtures/check-jsonschema/check_jsonschema/builtin_schemas/vendor");
         let schema = |name: &str| -> anyhow::Result<jsonschema::Validator> {
-            let schema: Value = serde_json::from_str(&fs::read_to_string(folder.join(format!("{name}.json")))?)?;
+            let schema: Value =
+                serde_json::from_str(&fs::read_to_string(folder.join(format!("{name}.json")))?)?;
             Ok(jsonschema::validator_for(&schema)?)
         };
         let action = fs::read_to_string(root().join("action.yml"))?;
@@ -94,7 +97,8 @@ mod unix {
         ensure!(!schema("github-actions")?.is_valid(&broken), "the schema takes another kind of action");
         // What the recipe gives the action is what the action takes.
         let workflow = yaml(&recipe("github-workflows")?)?;
-        let given = workflow.pointer("/jobs/check/steps/1/with").and_then(Value::as_object).context("no inputs")?;
+        let given =
+            workflow.pointer("/jobs/check/steps/1/with").and_then(Value::as_object).context("no inputs")?;
         let action = yaml(&action)?;
         let taken = action["inputs"].as_object().context("no inputs")?;
         let unknown: Vec<_> = given.keys().filter(|name| !taken.contains_key(*name)).collect();
@@ -106,7 +110,10 @@ mod unix {
         // The hook of the recipe is one that this repository has.
         let hooks = yaml(&fs::read_to_string(root().join(".pre-commit-hooks.yaml"))?)?;
         let wanted = yaml(&recipe("pre-commit")?)?;
-        ensure!(wanted.pointer("/repos/0/hooks/0/id") == hooks.pointer("/0/id"), "the recipe's hook is another one");
+        ensure!(
+            wanted.pointer("/repos/0/hooks/0/id") == hooks.pointer("/0/id"),
+            "the recipe's hook is another one"
+        );
         Ok(())
     }
 
@@ -128,7 +135,8 @@ mod unix {
         };
         let output = lint()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        let broken = release()?.replace("actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8", "actions/checkout@v6");
+        let broken = release()?
+            .replace("actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8", "actions/checkout@v6");
         fs::write(project.join(".github/workflows/release.yml"), broken)?;
         ensure!(!lint()?.status.success(), "the linter takes an action that is not pinned");
         Ok(())
@@ -156,7 +164,10 @@ mod unix {
                 .map(|(name, input)| (name.clone(), input["default"].as_str().unwrap_or_default().to_owned()))
                 .collect();
             for (name, value) in given {
-                ensure!(inputs.insert((*name).to_owned(), (*value).to_owned()).is_some(), "no input `{name}`");
+                ensure!(
+                    inputs.insert((*name).to_owned(), (*value).to_owned()).is_some(),
+                    "no input `{name}`"
+                );
             }
             Ok(Self { folder: tempfile::tempdir()?, inputs, outputs: BTreeMap::new() })
         }
@@ -217,7 +228,8 @@ mod unix {
                     continue;
                 }
                 let Some(script) = step["run"].as_str() else {
-                    ran.left_out.push(self.filled(step["uses"].as_str().context("neither `run` nor `uses`")?)?);
+                    ran.left_out
+                        .push(self.filled(step["uses"].as_str().context("neither `run` nor `uses`")?)?);
                     continue;
                 };
                 ensure!(step["shell"] == "bash", "not for bash");
@@ -277,7 +289,10 @@ mod unix {
         let path = folder.path();
         fs::create_dir_all(path.join("app dir/src"))?;
         fs::create_dir(path.join(".git"))?;
-        fs::write(path.join("app dir/Cargo.toml"), "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")?;
+        fs::write(
+            path.join("app dir/Cargo.toml"),
+            "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+        )?;
         fs::write(path.join("app dir/src/main.rs"), "fn main() {}\n")?;
         fs::write(path.join("app dir/compat.toml"), "linkage = \"static\"\n")?;
         fs::write(path.join("app dir/kept.toml"), "linkage = \"dynamic\"\n")?;
@@ -286,7 +301,12 @@ mod unix {
 
     fn the_action_is_a_gate() -> anyhow::Result<()> {
         let project = project()?;
-        let inputs = [("working-directory", "app dir"), ("args", ""), ("artifact", "reports"), ("upload-sarif", "true")];
+        let inputs = [
+            ("working-directory", "app dir"),
+            ("args", ""),
+            ("artifact", "reports"),
+            ("upload-sarif", "true"),
+        ];
         let mut runner = Runner::new(&inputs)?;
         // The program as `Build cargo-compat` leaves it: that step takes the minutes of a release build.
         let bin = runner.path("temp/cargo-compat/bin");
@@ -324,7 +344,8 @@ mod unix {
     fn installers_find_it() -> anyhow::Result<()> {
         let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
         let package = manifest["package"].as_table().context("no package")?;
-        let binstall = package["metadata"]["binstall"].as_table().context("no metadata for cargo binstall")?;
+        let binstall =
+            package["metadata"]["binstall"].as_table().context("no metadata for cargo binstall")?;
         let text = |key: &str| binstall[key].as_str().with_context(|| format!("no {key}"));
         ensure!(text("pkg-fmt")? == "tgz");
         let url = text("pkg-url")?;
@@ -343,10 +364,16 @@ mod unix {
         for arch in ["x86_64", "aarch64", "s390x", "powerpc64le"] {
             let target = targets.iter().find(|target| target.starts_with(&format!("{arch}-")));
             let target = target.with_context(|| format!("no release for {arch}"))?;
-            ensure!(policy["target"][target]["linkage"].as_str() == Some("static"), "{target} need not be static");
+            ensure!(
+                policy["target"][target]["linkage"].as_str() == Some("static"),
+                "{target} need not be static"
+            );
         }
         // The same names in the same places as the step `Pack` writes them.
-        ensure!(release.contains("folder=\"cargo-compat-$TARGET\"") && name == "cargo-compat-{ target }.tar.gz", "{name}");
+        ensure!(
+            release.contains("folder=\"cargo-compat-$TARGET\"") && name == "cargo-compat-{ target }.tar.gz",
+            "{name}"
+        );
         ensure!(text("bin-dir")? == "cargo-compat-{ target }/{ bin }{ binary-ext }");
         Ok(())
     }
