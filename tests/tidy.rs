@@ -124,10 +124,10 @@ fn archives_are_read_in_two_places() {
 }
 
 fn clap_only_in_cli(source: &Source) -> Vec<String> {
-    if is_in(&source.path, &["src/cli.rs"]) {
+    if is_in(&source.path, &["src/cli.rs", "src/cli/"]) {
         return Vec::new();
     }
-    paths_where(source, "only src/cli.rs knows `clap`", |path| {
+    paths_where(source, "only src/cli.rs and src/cli/ know `clap`", |path| {
         matches!(path.parts[0].as_str(), "clap" | "clap_cargo")
     })
 }
