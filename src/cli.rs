@@ -61,9 +61,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Message
         Command::Explain { lint } => Task::Explain(lint),
         Command::Platforms { command } => Task::Platforms(command.into()),
         Command::Completions { shell } => Task::Completions(completions(shell)),
-        Command::Show(args) => {
-            Task::Show(show::Options { files: args.files, format: args.message_format.into() })
-        }
+        Command::Show(args) => Task::Show(show::Options {
+            files: args.files,
+            format: args.message_format.into(),
+            platforms: args.platform,
+            facts_only: args.facts,
+        }),
     };
     Ok(Parsed { task, color })
 }
@@ -314,9 +317,15 @@ impl From<TableFormat> for MessageFormat {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// ELF files
+    /// ELF files; `-` reads a list from standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Judge on this platform, by its name or the path of its description; may be repeated [default: all that are known]
+    #[arg(long, value_name = "NAME", conflicts_with = "facts")]
+    platform: Vec<String>,
+    /// Only what the file itself says, without platforms
+    #[arg(long)]
+    facts: bool,
     /// How to print the facts
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: ShowFormat,

@@ -72,6 +72,10 @@ pub enum Item {
     Library {
         name: String,
     },
+    /// Several that will do are told with ` | ` between them.
+    Package {
+        name: String,
+    },
     Interpreter {
         path: String,
         expected: Vec<String>,
@@ -130,6 +134,8 @@ pub struct Finding {
     pub place: Option<Place>,
     /// The cause, by which exceptions name it.
     pub subject: Option<String>,
+    /// The platform that it is about, as the policy names it.
+    pub platform: Option<String>,
     pub message: String,
     pub forbids: Option<Forbids>,
     pub items: Vec<Item>,
@@ -148,6 +154,7 @@ impl Finding {
             undecided: false,
             place: None,
             subject: None,
+            platform: None,
             message: message.into(),
             forbids: None,
             items: Vec::new(),
@@ -159,6 +166,11 @@ impl Finding {
 
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
+        self
+    }
+
+    pub fn platform(mut self, name: &str) -> Self {
+        self.platform = Some(name.to_owned());
         self
     }
 

@@ -14,6 +14,7 @@ use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subje
 use crate::lints::{cpu_too_new, dlopen_dependency};
 use crate::loader::Verdict;
 use crate::policy::{Against, Name, Policy, Problem, Rules, Selector};
+use crate::runs_on::OnPlatform;
 use crate::text::did_you_mean;
 
 const ALLOWANCE_UNUSED: &str = "allowance_unused";
@@ -44,6 +45,15 @@ pub struct Input {
     pub triples: Vec<String>,
     /// What the static loader says, with the libraries at hand.
     pub verdict: Option<Verdict>,
+    /// What the platforms' loaders make of it, of those that the policy names for it.
+    pub platforms: Vec<NamedPlatform>,
+}
+
+/// A platform by the policy's name for it, and its verdict.
+#[derive(Debug, Clone)]
+pub struct NamedPlatform {
+    pub name: String,
+    pub found: OnPlatform,
 }
 
 impl Input {
@@ -309,6 +319,7 @@ fn judge_one(
             compiler_flags: &input.compiler_flags,
             triple,
             verdict: input.verdict.as_ref(),
+            platforms: &input.platforms,
             rules: &rules,
         };
         let mut findings = Vec::new();
@@ -333,7 +344,7 @@ fn merge(merged: &mut Vec<Finding>, findings: Vec<Finding>) {
     // A file may be made to give very many.
     let hasher = RandomState::new();
     let hash = |finding: &Finding| {
-        hasher.hash_one((finding.lint, &finding.subject, &finding.forbids, &finding.items))
+        hasher.hash_one((finding.lint, &finding.subject, &finding.platform, &finding.forbids, &finding.items))
     };
     let mut alike: HashMap<u64, VecDeque<usize>> = HashMap::new();
     for (at, known) in merged.iter().enumerate() {
@@ -397,7 +408,7 @@ fn accept(
     for (index, exception) in policy.exceptions.iter().enumerate() {
         let place = finding.place.as_ref();
         let fits = exception.lint == finding.lint
-            && exception.platform.is_none()
+            && exception.platform.as_ref().is_none_or(|platform| finding.platform.as_ref() == Some(platform))
             && exception.subject.as_ref().is_none_or(|subject| finding.subject.as_ref() == Some(subject))
             && exception.artifact.as_ref().is_none_or(|pattern| match name {
                 Some(name) => name.matches(pattern),

@@ -20,6 +20,7 @@ pub mod policy;
 mod process;
 pub mod release;
 pub mod report;
+pub mod runs_on;
 mod target;
 mod text;
 mod today;

@@ -397,6 +397,7 @@ mod unix {
             name,
             path: "libhostile.so.1".into(),
             verdict,
+            platforms: Vec::new(),
             reading: Reading::Facts(facts),
             role: None,
             from_cargo: false,

@@ -56,6 +56,27 @@ fn reports_are_as_their_schemas_say() {
     assert!(held.iter().all(|number| *number > 2), "too few reports in the transcripts: {held:?}");
 }
 
+/// `show` says one line for each file and platform.
+#[test]
+fn lines_of_show_are_as_their_schema_says() {
+    let schema = schema("show-lines.schema.json");
+    let mut held = 0;
+    for path in files_named("transcript.txt") {
+        let text = fs::read_to_string(&path).expect("a transcript is text");
+        for line in text.lines().filter(|line| line.starts_with("{\"file\"")) {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            if let Err(error) = schema.validate(&line) {
+                panic!("{}: {error} at {}", path.display(), error.instance_path());
+            }
+            let mut broken = line.clone();
+            broken.as_object_mut().expect("an object").remove("verdict");
+            assert!(!schema.is_valid(&broken), "a line without its verdict passes");
+            held += 1;
+        }
+    }
+    assert!(held > 2, "too few lines in the transcripts: {held}");
+}
+
 /// JSON knows no dates; editors hold them against a string.
 fn as_editors_see(value: toml::Value) -> Value {
     match value {

@@ -47,7 +47,7 @@ pub fn bind(inputs: &mut [Input], libraries: &Libraries) {
 }
 
 /// Static files have no loader, and other systems' loaders other rules.
-fn loadable(input: &Input) -> Option<&Artifact> {
+pub fn loadable(input: &Input) -> Option<&Artifact> {
     match &input.reading {
         Reading::Facts(facts) if facts.dynamic && facts.libc != Libc::Android => Some(facts),
         _ => None,
@@ -75,7 +75,7 @@ fn root(facts: &Artifact, input: &Input, given: &Libraries) -> Root {
 }
 
 /// A shared object of the same release, by its file name and its soname.
-fn of_release(input: &Input) -> Option<Vec<(String, String, Arc<Object>)>> {
+pub fn of_release(input: &Input) -> Option<Vec<(String, String, Arc<Object>)>> {
     let facts = loadable(input).filter(|facts| input.role.unwrap_or(facts.role) == Role::SharedObject)?;
     let object = Arc::new(Object::of(facts)?);
     let path = absolute(&input.path);
@@ -85,13 +85,7 @@ fn of_release(input: &Input) -> Option<Vec<(String, String, Arc<Object>)>> {
 }
 
 fn verdict(input: &Input, facts: &Artifact, root: &Root) -> Option<Verdict> {
-    // `$ORIGIN` of a program is where it really lies (`/proc/self/exe`); of a
-    // library, where it was found.
-    let path = match input.role.unwrap_or(facts.role) {
-        Role::Executable => input.path.canonicalize().unwrap_or_else(|_| input.path.clone()),
-        Role::SharedObject => input.path.clone(),
-    };
-    let subject = Subject::new(absolute(&path), facts)?;
+    let subject = Subject::new(absolute(&real_path(input, facts)), facts)?;
     let verdict = load(&subject, root, Bind::Subject);
     // A dynamically linked std lies in rustc's own folder.
     let of_rust = verdict.undecided.iter().any(|one| match one {
@@ -104,6 +98,15 @@ fn verdict(input: &Input, facts: &Artifact, root: &Root) -> Option<Verdict> {
     }
 }
 
-fn absolute(path: &Path) -> String {
+/// `$ORIGIN` of a program is where it really lies (`/proc/self/exe`); of a
+/// library, where it was found.
+pub fn real_path(input: &Input, facts: &Artifact) -> PathBuf {
+    match input.role.unwrap_or(facts.role) {
+        Role::Executable => input.path.canonicalize().unwrap_or_else(|_| input.path.clone()),
+        Role::SharedObject => input.path.clone(),
+    }
+}
+
+pub fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use super::bind::{Libraries, bind};
 use super::causes;
 use super::gather::{Gathered, Request, gather};
+use super::runs_on;
 use crate::artifact::Format;
 use crate::exit::Happened;
 use crate::finding::Level;
@@ -161,10 +162,15 @@ fn judge_all(
         take_defaults(&mut options.request.cargo, &policy.build, folder);
     }
     let policy = known_targets(policy, &options.request.cargo.targets)?;
+    let platforms = match runs_on::open_all(&policy) {
+        Ok(platforms) => platforms,
+        Err(problems) => return Err(Stop::Policy(policy.source, problems)),
+    };
     let mut gathered =
         gather(&options.request, &policy, manifest.as_ref(), folder, streams).map_err(Stop::NotJudged)?;
     let libraries = Libraries { root: options.request.root.clone(), folders: gathered.outputs.folders() };
     bind(&mut gathered.inputs, &libraries);
+    runs_on::judge_all(&mut gathered.inputs, &policy, &platforms);
     let whole = manifest.is_some() && !options.request.cargo.selects();
     let scope = Scope { whole, known: std::mem::take(&mut gathered.known) };
     let mut judgement = match judge::judge(&policy, &gathered.inputs, &scope, today) {

@@ -278,6 +278,7 @@ fn read_file(policy: &Policy, path: &Path, named: &[String]) -> Input {
         compiler_flags: Vec::new(),
         triples,
         verdict: None,
+        platforms: Vec::new(),
     }
 }
 

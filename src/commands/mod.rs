@@ -9,5 +9,6 @@ pub mod gather;
 pub mod init;
 pub mod merge;
 pub mod platforms;
+pub mod runs_on;
 pub mod show;
 pub mod why;

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use crate::artifact::{Artifact, Format, Libc, ReadError, Role};
 use crate::finding::{Finding, Level, Place};
-use crate::judge::Usage;
+use crate::judge::{NamedPlatform, Usage};
 use crate::loader::Verdict;
 use crate::policy::{Name, Policy, Rules};
 use crate::text::is_unsafe;
@@ -20,21 +20,30 @@ pub mod dlopen_dependency;
 mod exception_expired;
 mod executable_stack;
 mod format_not_examined;
+mod interpreter_missing;
 mod interpreter_unexpected;
 mod libc_mismatch;
+mod library_missing;
 mod library_not_allowed;
+mod library_renamed;
 mod no_rule_applies;
 mod not_dynamic;
 mod not_static;
+mod on_platform;
+mod package_needed;
 pub mod page_size_too_small;
+mod platform_end_of_life;
+mod platform_undecided;
 mod relr_without_marker;
 mod run_path_leaks;
 mod run_path_present;
 mod static_glibc_loads_nss;
+mod symbol_missing;
 mod symbol_undecidable;
 mod symbol_undefined;
 mod text_relocations;
 mod unreadable_artifact;
+mod version_missing;
 mod version_too_new;
 mod version_undecidable;
 mod wrong_architecture;
@@ -49,21 +58,29 @@ pub static LINTS: &[&Lint] = &[
     &exception_expired::LINT,
     &executable_stack::LINT,
     &format_not_examined::LINT,
+    &interpreter_missing::LINT,
     &interpreter_unexpected::LINT,
     &libc_mismatch::LINT,
+    &library_missing::LINT,
     &library_not_allowed::LINT,
+    &library_renamed::LINT,
     &no_rule_applies::LINT,
     &not_dynamic::LINT,
     &not_static::LINT,
+    &package_needed::LINT,
     &page_size_too_small::LINT,
+    &platform_end_of_life::LINT,
+    &platform_undecided::LINT,
     &relr_without_marker::LINT,
     &run_path_leaks::LINT,
     &run_path_present::LINT,
     &static_glibc_loads_nss::LINT,
+    &symbol_missing::LINT,
     &symbol_undecidable::LINT,
     &symbol_undefined::LINT,
     &text_relocations::LINT,
     &unreadable_artifact::LINT,
+    &version_missing::LINT,
     &version_too_new::LINT,
     &version_undecidable::LINT,
     &wrong_architecture::LINT,
@@ -142,6 +159,8 @@ pub struct Subject<'a> {
     pub triple: Option<&'a str>,
     /// What the static loader says, with the libraries at hand.
     pub verdict: Option<&'a Verdict>,
+    /// What the platforms' loaders make of it.
+    pub platforms: &'a [NamedPlatform],
     pub rules: &'a Rules,
 }
 

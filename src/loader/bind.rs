@@ -44,6 +44,7 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
                         warnings.push(new);
                     }
                 }
+                Some((_, Versions::Unknown)) if !one.given && provider.is_consistent() => {}
                 Some((_, Versions::Unknown)) => undecided.push(Undecided::Version {
                     file,
                     version,
@@ -69,6 +70,15 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
 pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdict) {
     let musl = provider.family() == Family::Musl;
     let lacking = verdict.lacking();
+    // Of these it is not known whether they are there.
+    let unsure: Vec<&String> = verdict
+        .undecided
+        .iter()
+        .filter_map(|one| match one {
+            Undecided::Library { name, .. } => Some(name),
+            _ => None,
+        })
+        .collect();
     let (mut problems, mut undecided) = (Vec::new(), Vec::new());
     let whose = match bind {
         Bind::Subject => &verdict.loaded[..1.min(verdict.loaded.len())],
@@ -78,6 +88,7 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
     for (at, one) in whose.iter().enumerate() {
         let imports = match one.object.imports() {
             Ok(imports) => imports,
+            Err(_) if !one.given && provider.is_consistent() => continue,
             Err(why) => {
                 undecided.push(Undecided::References { file: one.path.clone(), why: why.to_owned() });
                 continue;
@@ -93,7 +104,19 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
                     known.entry(reference).or_insert_with(|| search(&verdict.loaded, reference, musl, None))
                 }
             };
-            match &search.perhaps_in {
+            // A version is defined by the library that the need names; that another one, of which nothing is
+            // known, has the same is no real doubt.
+            let perhaps_in: Vec<String> = search
+                .perhaps_in
+                .iter()
+                .map(|at| &verdict.loaded[*at])
+                .filter(|one| match (&import.version, &import.file) {
+                    (Some(_), Some(file)) => musl || one.names.contains(file),
+                    _ => true,
+                })
+                .map(|one| one.path.clone())
+                .collect();
+            match &perhaps_in {
                 _ if search.found.is_some() => {
                     let found = &verdict.loaded[search.found.unwrap_or_default()];
                     if !musl
@@ -103,6 +126,7 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
                         problems.push(problem);
                     }
                 }
+                perhaps if !perhaps.is_empty() && !one.given && provider.is_consistent() => {}
                 perhaps if !perhaps.is_empty() => undecided.push(Undecided::Symbol {
                     name: import.name.clone(),
                     version: import.version.clone(),
@@ -113,7 +137,11 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
                 }),
                 _ => {
                     let because = because(import, one, &lacking, verdict);
-                    let unsure = because == Some(Because::Library) && !provider.is_whole();
+                    let unsure = because == Some(Because::Library)
+                        && match (&import.version, &import.file) {
+                            (Some(_), Some(file)) => unsure.contains(&file),
+                            _ => !unsure.is_empty(),
+                        };
                     let when = if musl { When::Start } else { import.when };
                     if unsure {
                         undecided.push(Undecided::Symbol {
@@ -145,7 +173,7 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
 #[derive(Default)]
 struct Search {
     found: Option<usize>,
-    perhaps_in: Vec<String>,
+    perhaps_in: Vec<usize>,
 }
 
 fn search(loaded: &[Loaded], reference: Reference<'_>, musl: bool, skip: Option<usize>) -> Search {
@@ -161,7 +189,7 @@ fn search(loaded: &[Loaded], reference: Reference<'_>, musl: bool, skip: Option<
                 break;
             }
             Answer::No => {}
-            Answer::Unknown => result.perhaps_in.push(one.path.clone()),
+            Answer::Unknown => result.perhaps_in.push(at),
         }
     }
     result

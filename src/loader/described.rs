@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::object::accepts;
 use super::{
-    Answer, Bind, Family, Imports, Object, Offers, Probe, Problem, Provider, Reference, Subject, Undecided,
-    Versions, load,
+    Answer, Bind, Family, Imports, Object, Offers, Probe, Problem, Provider, Reference, Root, Subject,
+    Undecided, Versions, load,
 };
 use crate::artifact::{Import, Release, VersionNeed, When};
 use crate::platform::{self, Broken, Draft, Facts, Library, LibraryFacts, Pack, System, What};
@@ -17,11 +17,19 @@ pub struct Described<'s> {
     system: &'s System,
     objects: Mutex<HashMap<String, Probe>>,
     beside: HashMap<String, (String, Arc<Object>)>,
+    /// This machine's files, of which those count that a run path reaches from
+    /// the file that is judged.
+    here: Root,
 }
+
+/// Folders of a system: what lies there belongs to this machine, and is not
+/// shipped with the file.
+const OF_THE_SYSTEM: &[&str] = &["/usr/", "/lib", "/bin/", "/sbin/", "/etc/"];
 
 impl<'s> Described<'s> {
     pub fn new(system: &'s System) -> Self {
-        Self { system, objects: Mutex::default(), beside: HashMap::new() }
+        let here = Root::of_folders("/", Family::Glibc { release: None }, Vec::new());
+        Self { system, objects: Mutex::default(), beside: HashMap::new(), here }
     }
 
     /// Files that come with what is judged, found by name where no path leads
@@ -100,12 +108,23 @@ impl Provider for Described<'_> {
         }
     }
 
+    fn probe_given(&self, path: &str) -> Probe {
+        match OF_THE_SYSTEM.iter().any(|folder| path.starts_with(folder)) {
+            true => Probe::Absent,
+            false => self.here.probe(path),
+        }
+    }
+
     fn beside(&self, name: &str) -> Option<(String, Arc<Object>)> {
         self.beside.get(name).cloned()
     }
 
     fn is_whole(&self) -> bool {
         self.system.about().complete
+    }
+
+    fn is_consistent(&self) -> bool {
+        true
     }
 }
 

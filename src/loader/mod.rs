@@ -66,6 +66,12 @@ pub trait Provider: Sync {
     /// What is at an absolute path of the system.
     fn probe(&self, path: &str) -> Probe;
 
+    /// What comes with the file that is judged at a path that one of its run
+    /// paths makes of `$ORIGIN`.
+    fn probe_given(&self, _path: &str) -> Probe {
+        Probe::Absent
+    }
+
     /// A file that comes with the one judged, and that the system will have
     /// where no path of the file tells: other artifacts of the same release.
     fn beside(&self, _name: &str) -> Option<(String, Arc<Object>)> {
@@ -75,6 +81,47 @@ pub trait Provider: Sync {
     /// Whether the system has nothing but what is here. A compiler's sysroot
     /// is no such thing: what it lacks is undecided.
     fn is_whole(&self) -> bool;
+
+    /// Whether the system's libraries were made to go with each other, as a
+    /// distribution's are: what is not known of one does not make its own
+    /// needs undecided.
+    fn is_consistent(&self) -> bool {
+        false
+    }
+}
+
+/// A system whose programs for musl are loaded by musl's loader, whatever its
+/// own C library is: Debian has a package of it.
+struct ForMusl<'p>(&'p dyn Provider, Vec<String>);
+
+impl Provider for ForMusl<'_> {
+    fn family(&self) -> Family {
+        Family::Musl
+    }
+
+    fn default_folders(&self) -> &[String] {
+        &self.1
+    }
+
+    fn probe(&self, path: &str) -> Probe {
+        self.0.probe(path)
+    }
+
+    fn probe_given(&self, path: &str) -> Probe {
+        self.0.probe_given(path)
+    }
+
+    fn beside(&self, name: &str) -> Option<(String, Arc<Object>)> {
+        self.0.beside(name)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.0.is_whole()
+    }
+
+    fn is_consistent(&self) -> bool {
+        self.0.is_consistent()
+    }
 }
 
 /// The file that is loaded, as a program or by a program that is not known.
@@ -106,6 +153,12 @@ pub enum Bind {
 /// Loads a file and all that it needs, binds every reference, and tells all
 /// that is wrong, not the first thing only.
 pub fn load(subject: &Subject, provider: &dyn Provider, bind: Bind) -> Verdict {
+    let musl = subject.interpreter.as_deref().is_some_and(|path| path.contains("/ld-musl-"));
+    if musl && provider.family() != Family::Musl {
+        // musl's own default (`ldso/dynlink.c`).
+        let folders = ["/lib", "/usr/local/lib", "/usr/lib"].map(str::to_owned).to_vec();
+        return load(subject, &ForMusl(provider, folders), bind);
+    }
     let mut verdict = Verdict::default();
     search::load_all(subject, provider, &mut verdict);
     bind::check_versions(provider, &mut verdict);

@@ -14,7 +14,7 @@ const MOST_FOLDERS: usize = 8192;
 const MUSL_OWN: &[&str] = &["c", "pthread", "rt", "m", "dl", "util", "xnet"];
 
 enum Outcome {
-    Found(String, Arc<Object>),
+    Found(String, Arc<Object>, bool),
     /// Something is there that stops the loader: path and what.
     Stopped(String, String),
     Absent,
@@ -28,6 +28,7 @@ pub(super) fn load_all(subject: &Subject, provider: &dyn Provider, verdict: &mut
         names: own_names,
         object: Arc::clone(&subject.object),
         needed_by: None,
+        given: true,
     });
     let interpreter =
         subject.interpreter.as_deref().and_then(|path| open_interpreter(path, subject, provider, verdict));
@@ -52,7 +53,7 @@ fn open_interpreter(
             let base = path.rsplit('/').next().unwrap_or(path);
             let mut names = vec![path.to_owned(), base.to_owned()];
             names.extend(object.soname.iter().filter(|name| *name != base).cloned());
-            return Some(Loaded { path: path.to_owned(), names, object, needed_by: None });
+            return Some(Loaded { path: path.to_owned(), names, object, needed_by: None, given: false });
         }
         Probe::Found(_) | Probe::OtherMachine => Some("it is for another machine".to_owned()),
         Probe::NotLoadable(why) => Some(why),
@@ -104,14 +105,14 @@ fn take(
         return;
     }
     match find(name, needed_by, provider, &verdict.loaded) {
-        Outcome::Found(path, object) => {
+        Outcome::Found(path, object, given) => {
             // The same file under another name is loaded once.
             if let Some(known) = verdict.loaded.iter_mut().find(|one| one.path == path) {
                 known.names.push(name.to_owned());
                 return;
             }
             let names = vec![name.to_owned()];
-            verdict.loaded.push(Loaded { path, names, object, needed_by: Some(needed_by) });
+            verdict.loaded.push(Loaded { path, names, object, needed_by: Some(needed_by), given });
         }
         Outcome::Stopped(path, why) => verdict.problems.push(Problem::Library {
             name: name.to_owned(),
@@ -144,11 +145,12 @@ fn is_musl_own(name: &str) -> bool {
 fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]) -> Outcome {
     let asker = &loaded[needed_by];
     let mut unknown = None;
-    let mut paths: Vec<String> = Vec::new();
+    // With whether `$ORIGIN` of a file that was given leads there.
+    let mut paths: Vec<(String, bool)> = Vec::new();
     if name.contains('/') {
         // A needed name with a slash is a path (fact 41).
         match expand(name, asker, provider) {
-            Some(path) if path.starts_with('/') => paths.push(path),
+            Some(path) if path.starts_with('/') => paths.push((path, asker.given && names_origin(name))),
             Some(_) => {
                 unknown = Some("its path is relative to the folder the program is started in".to_owned());
             }
@@ -158,7 +160,9 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
         let mut in_folders = |folders: &[String], asker: &Loaded| {
             for folder in folders {
                 match expand(folder, asker, provider) {
-                    Some(folder) if folder.starts_with('/') => paths.push(join(&folder, name)),
+                    Some(path) if path.starts_with('/') => {
+                        paths.push((join(&path, name), asker.given && names_origin(folder)));
+                    }
                     // The folder in which the program is started: nothing can be promised of it.
                     Some(_) => {}
                     None => unknown = Some(format!("what the run path `{folder}` expands to is not known")),
@@ -187,9 +191,10 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
                     path.rsplit_once('/').is_some_and(|(folder, _)| defaults.iter().any(|own| own == folder))
                 };
                 let cached = provider.cached(name).into_iter();
-                paths.extend(cached.filter(|path| !asker.object.no_default_folders || !in_default(path)));
+                let cached = cached.filter(|path| !asker.object.no_default_folders || !in_default(path));
+                paths.extend(cached.map(|path| (path, false)));
                 if !asker.object.no_default_folders {
-                    paths.extend(defaults.iter().map(|folder| join(folder, name)));
+                    paths.extend(defaults.iter().map(|folder| (join(folder, name), false)));
                 }
             }
             Family::Musl => {
@@ -199,15 +204,22 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
                         if one.object.runpath.is_empty() { &one.object.rpath } else { &one.object.runpath };
                     in_folders(own, one);
                 }
-                paths.extend(provider.default_folders().iter().map(|folder| join(folder, name)));
+                let defaults = provider.default_folders().iter();
+                paths.extend(defaults.map(|folder| (join(folder, name), false)));
             }
         }
     }
     let arch = loaded[0].object.arch;
-    for path in paths.into_iter().take(MOST_FOLDERS) {
+    for (path, by_origin) in paths.into_iter().take(MOST_FOLDERS) {
+        if by_origin
+            && let Probe::Found(object) = provider.probe_given(&path)
+            && object.arch.same_as(arch)
+        {
+            return Outcome::Found(path, object, true);
+        }
         match provider.probe(&path) {
             Probe::Absent => {}
-            Probe::Found(object) if object.arch.same_as(arch) => return Outcome::Found(path, object),
+            Probe::Found(object) if object.arch.same_as(arch) => return Outcome::Found(path, object, false),
             Probe::Found(_) | Probe::OtherMachine
                 if provider.family() == Family::Musl || name.contains('/') =>
             {
@@ -219,12 +231,16 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
         }
     }
     if let Some((path, object)) = provider.beside(name) {
-        return Outcome::Found(path, object);
+        return Outcome::Found(path, object, true);
     }
     match unknown {
         Some(why) => Outcome::Unknown(why),
         None => Outcome::Absent,
     }
+}
+
+fn names_origin(path: &str) -> bool {
+    path.contains("$ORIGIN") || path.contains("${ORIGIN}")
 }
 
 fn join(folder: &str, name: &str) -> String {

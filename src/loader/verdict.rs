@@ -15,6 +15,8 @@ pub struct Loaded {
     pub object: Arc<Object>,
     /// The file that needed it first, by its place in the list.
     pub needed_by: Option<usize>,
+    /// It is the file that is judged, or comes with it; the system has the rest.
+    pub given: bool,
 }
 
 /// Why the program does not run, or not to its end. `needed_by` is the path of

@@ -84,18 +84,22 @@ impl Walk {
                 keys.cpu = Some(At { value: cpu, span });
             }
             "install" => {
-                if let Some(At { value, span }) = self.string(value, key)
-                    && value != "plain"
-                {
-                    self.problem(Problem::new(format!("`{value}` is no kind of install"), span).help(
-                        "`plain` is the only one: nothing beyond what the platform installs by itself",
-                    ));
+                let Some(At { value, span }) = self.string(value, key) else { return };
+                match value.as_str() {
+                    "plain" => keys.plain_install = Some(At { value: (), span }),
+                    _ => self.problem(Problem::new(format!("`{value}` is no kind of install"), span).help(
+                        "`plain` is the only one: nothing beyond what the platform installs by itself, and `packages`",
+                    )),
                 }
-                self.not_enforced(key, key_span);
             }
-            "runs-on" | "packages" => {
-                self.strings(value, key);
-                self.not_enforced(key, key_span);
+            "runs-on" => {
+                let span = value.span();
+                let names = self.strings(value, key);
+                keys.runs_on = Some(At { value: names, span });
+            }
+            "packages" => {
+                let span = value.span();
+                keys.packages = Some(At { value: self.patterns(value, key), span });
             }
             "undefined" => {
                 let span = value.span();

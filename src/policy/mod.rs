@@ -121,6 +121,12 @@ pub struct Keys {
     pub libraries: Option<At<Vec<At<Pattern>>>>,
     /// Symbols that the program which loads the artifact provides.
     pub undefined: Option<At<Vec<At<Allowance>>>>,
+    /// Platforms on which the artifact must load, by name or by the path of a description.
+    pub runs_on: Option<At<Vec<At<String>>>>,
+    /// Packages beyond a plain install that the artifact's own package asks for.
+    pub packages: Option<At<Vec<At<Pattern>>>>,
+    /// `install = "plain"`: nothing may be needed beyond `packages`.
+    pub plain_install: Option<At<()>>,
 }
 
 impl Keys {
@@ -130,7 +136,11 @@ impl Keys {
 
     /// No key but version ceilings is set.
     pub fn has_only_versions(&self) -> bool {
-        self.linkage.is_none() && self.cpu.is_none() && self.libraries.is_none() && self.undefined.is_none()
+        self.linkage.is_none()
+            && self.cpu.is_none()
+            && self.libraries.is_none()
+            && self.undefined.is_none()
+            && self.runs_on.is_none()
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Rules {
     pub cpu: Option<At<Cpu>>,
     pub libraries: Option<At<Vec<At<Pattern>>>>,
     pub undefined: Option<At<Vec<At<Allowance>>>>,
+    pub runs_on: Option<At<Vec<At<String>>>>,
+    pub packages: Option<At<Vec<At<Pattern>>>>,
+    pub plain_install: Option<At<()>>,
 }
 
 impl Rules {
@@ -109,6 +112,9 @@ impl Rules {
             .chain(self.cpu.iter().map(|cpu| &cpu.span))
             .chain(libraries)
             .chain(undefined)
+            .chain(self.runs_on.iter().map(|names| &names.span))
+            .chain(self.packages.iter().map(|packages| &packages.span))
+            .chain(self.plain_install.iter().map(|plain| &plain.span))
             .map(|span| (span.start, span.end))
             .collect::<Vec<_>>()
             .into_iter()
@@ -206,6 +212,9 @@ struct Layers {
     cpu: Layer<Cpu>,
     libraries: Layer<Vec<At<Pattern>>>,
     undefined: Layer<Vec<At<Allowance>>>,
+    runs_on: Layer<Vec<At<String>>>,
+    packages: Layer<Vec<At<Pattern>>>,
+    plain_install: Layer<()>,
 }
 
 impl Layers {
@@ -238,6 +247,21 @@ impl Layers {
             };
             set(&mut self.undefined, rank, undefined, "undefined", same, problems);
         }
+        if let Some(names) = &keys.runs_on {
+            let same = |a: &Vec<At<String>>, b: &Vec<At<String>>| {
+                a.iter().map(|one| &one.value).eq(b.iter().map(|one| &one.value))
+            };
+            set(&mut self.runs_on, rank, names, "runs-on", same, problems);
+        }
+        if let Some(packages) = &keys.packages {
+            let same = |a: &Vec<At<Pattern>>, b: &Vec<At<Pattern>>| {
+                a.iter().map(|one| &one.value).eq(b.iter().map(|one| &one.value))
+            };
+            set(&mut self.packages, rank, packages, "packages", same, problems);
+        }
+        if let Some(plain) = &keys.plain_install {
+            set(&mut self.plain_install, rank, plain, "install", |(), ()| true, problems);
+        }
     }
 
     fn done(self) -> Rules {
@@ -247,6 +271,9 @@ impl Layers {
             cpu: self.cpu.map(|layer| layer.1),
             libraries: self.libraries.map(|layer| layer.1),
             undefined: self.undefined.map(|layer| layer.1),
+            runs_on: self.runs_on.map(|layer| layer.1),
+            packages: self.packages.map(|layer| layer.1),
+            plain_install: self.plain_install.map(|layer| layer.1),
         }
     }
 }

@@ -43,12 +43,12 @@ pub struct Rules {
     pub cpu: Option<String>,
     /// Libraries that may be needed (DT_NEEDED), as globs.
     pub libraries: Option<Vec<String>>,
-    /// Reserved: not enforced yet, so it is refused.
+    /// Platforms on which the artifact must load: names ("debian-12"), or paths of descriptions that `cargo compat platforms import` made.
     pub runs_on: Option<Vec<String>>,
-    /// Reserved: not enforced yet, so it is refused.
+    /// Packages beyond a plain install that the artifact's own package asks for, as globs.
     pub packages: Option<Vec<String>>,
-    /// Reserved: not enforced yet, so it is refused.
-    pub install: Option<String>,
+    /// "plain": nothing may be needed beyond a plain install and `packages`.
+    pub install: Option<Install>,
     /// Symbols that the program which loads the artifact provides: globs, literal names, presets ("preset:python").
     pub undefined: Option<Vec<String>>,
 }
@@ -56,6 +56,12 @@ pub struct Rules {
 /// Numbers with dots between them, in quotes.
 #[derive(JsonSchema)]
 pub struct Version(#[schemars(regex(pattern = r"^([A-Za-z0-9_]+_)?[0-9]+(\.[0-9]+)*$"))] pub String);
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Install {
+    Plain,
+}
 
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -166,6 +172,7 @@ mod tests {
         keep("diff.schema.json", &schema::<crate::report::DiffObject<'static>>());
         keep("why.schema.json", &schema::<crate::report::why::Report>());
         keep("show.schema.json", &schema::<crate::report::ShowObject<'static>>());
+        keep("show-lines.schema.json", &schema::<crate::report::ShowLine>());
     }
 
     fn properties(schema: &Value, pointer: &str) -> BTreeSet<String> {

@@ -5,15 +5,16 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::model::{
-    Accepted, Artifact, Finding, Labelled, LevelSet, Linkage, Needs, PathText, PolicyText, Position, Problem,
-    Report, SCHEMA_VERSION, Status, Summary, Tool,
+    Accepted, Artifact, Finding, Labelled, LevelSet, Linkage, Needs, OnPlatform, PathText, PolicyText,
+    Position, Problem, Report, SCHEMA_VERSION, Status, Summary, Tool, Verdict,
 };
 use crate::artifact::{AbiVersion, Artifact as Facts, Libc, Role};
 use crate::exit::Happened;
 use crate::finding::{self, Level};
-use crate::judge::{CpuExamined, Input, Judged, Judgement};
+use crate::judge::{CpuExamined, Input, Judged, Judgement, NamedPlatform};
 use crate::lints::{self, Reading};
 use crate::policy::{self, Policy, Source};
+use crate::runs_on::{self, Outcome};
 
 impl Position {
     fn new(source: &Source, span: &Range<usize>) -> Self {
@@ -124,6 +125,7 @@ fn finding(finding: finding::Finding, policy: &Policy) -> Finding {
         path,
         triples,
         subject: finding.subject,
+        platform: finding.platform,
         message: finding.message,
         policy: finding.forbids.map(|forbids| Labelled {
             at: Position::new(&policy.source, &forbids.span),
@@ -157,6 +159,9 @@ fn artifact(input: Input, judged: Judged) -> Artifact {
         not_applicable: judged.not_applicable.into_iter().map(str::to_owned).collect(),
         platforms: Vec::new(),
     };
+    if let Reading::Facts(facts) = &input.reading {
+        artifact.platforms = input.platforms.iter().map(|named| on_platform(named, facts)).collect();
+    }
     match input.reading {
         Reading::Facts(facts) => {
             artifact.needs = Some(needs(&facts, input.role));
@@ -171,6 +176,19 @@ fn artifact(input: Input, judged: Judged) -> Artifact {
         }
     }
     artifact
+}
+
+fn on_platform(named: &NamedPlatform, facts: &Facts) -> OnPlatform {
+    OnPlatform {
+        platform: named.name.clone(),
+        verdict: match named.found.outcome {
+            Outcome::Static | Outcome::Loads if named.found.cpu.is_none() => Verdict::Runs,
+            Outcome::Undecided => Verdict::Undecided,
+            _ => Verdict::Fails,
+        },
+        why: runs_on::reasons(&named.found, facts),
+        packages: named.found.packages.clone(),
+    }
 }
 
 fn needs(facts: &Facts, role: Option<Role>) -> Needs {

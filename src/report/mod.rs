@@ -17,6 +17,7 @@ mod short;
 mod show;
 mod stream;
 mod summary;
+mod verdicts;
 pub mod why;
 
 use std::io::Write;
@@ -40,6 +41,9 @@ pub use self::platforms::{
 pub use self::show::Object as ShowObject;
 pub use self::show::{Shown, show};
 pub use self::stream::Streams;
+#[cfg(test)]
+pub use self::verdicts::Line as ShowLine;
+pub use self::verdicts::{show_other, show_platforms};
 
 /// How results are written to standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

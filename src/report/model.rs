@@ -173,7 +173,7 @@ pub struct Summary {
     pub accepted: usize,
 }
 
-/// One artifact × lint × cause. Its key is lint, artifact, triples and subject.
+/// One artifact × lint × cause. Its key is lint, artifact, triples, platform and subject.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
@@ -186,6 +186,9 @@ pub struct Finding {
     pub path: Option<PathText>,
     pub triples: Vec<String>,
     pub subject: Option<String>,
+    /// The platform that it is about, as the policy names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     pub message: String,
     /// The policy's words that forbid.
     pub policy: Option<Labelled>,
@@ -207,7 +210,8 @@ impl Finding {
         let parts = [&self.lint, self.artifact.as_deref().unwrap_or_default()]
             .map(str::to_owned)
             .into_iter()
-            .chain([self.triples.join(","), self.subject.clone().unwrap_or_default()]);
+            .chain([self.triples.join(","), self.subject.clone().unwrap_or_default()])
+            .chain(self.platform.clone());
         parts.map(|part| part.replace('\\', "\\\\").replace('|', "\\|")).collect::<Vec<_>>().join("|")
     }
 
@@ -298,6 +302,9 @@ pub struct OnPlatform {
     pub verdict: Verdict,
     /// Why it fails or is undecided, one sentence each.
     pub why: Vec<String>,
+    /// Packages beyond a plain install that bring what it needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

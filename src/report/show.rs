@@ -108,7 +108,7 @@ fn one(value: impl ToString) -> [String; 1] {
     [value.to_string()]
 }
 
-fn facts(out: &mut impl Write, path: &str, facts: &Artifact) -> io::Result<()> {
+pub fn facts(out: &mut impl Write, path: &str, facts: &Artifact) -> io::Result<()> {
     writeln!(out, "{path}: {}", kind(facts))?;
     row(out, "interpreter", facts.interpreter.as_slice())?;
     if facts.libc != Libc::Unknown {

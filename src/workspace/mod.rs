@@ -248,6 +248,7 @@ impl CargoArtifact {
             compiler_flags: self.compiler_flags,
             path: self.path,
             verdict: None,
+            platforms: Vec::new(),
         }
     }
 }

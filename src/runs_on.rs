@@ -1,0 +1,231 @@
+//! What the loader of a platform makes of a file: the static loader over the
+//! platform's description, and what a user would have to install.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::artifact::{Artifact, Cpu, When};
+use crate::loader::{Bind, Described, Object, Problem, Subject, Undecided, Verdict, load};
+use crate::platform::{Platform, Probe, System};
+
+/// A file that comes with what is judged: the name it is asked by, its path, and what the loader reads of it.
+pub type Beside = (String, String, Arc<Object>);
+
+/// The verdict of one platform on one file.
+#[derive(Debug, Clone)]
+pub struct OnPlatform {
+    pub platform: Arc<Platform>,
+    pub outcome: Outcome,
+    /// Absent where no loader takes part, or nothing is known of the platform on this architecture.
+    pub verdict: Option<Verdict>,
+    /// Packages beyond a plain install that bring what the file needs.
+    pub packages: Vec<String>,
+    /// The CPU that the file needs, newer than the platform's oldest.
+    pub cpu: Option<Cpu>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// No loader takes part.
+    Static,
+    Loads,
+    /// Something is not known.
+    Undecided,
+    /// A function is missing, and the process ends when it is called.
+    FailsAtCall,
+    FailsAtStart,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Loads => "loads",
+            Self::Undecided => "undecided",
+            Self::FailsAtCall => "fails_at_call",
+            Self::FailsAtStart => "fails_at_start",
+        }
+    }
+}
+
+impl OnPlatform {
+    /// The platform on the file's architecture, where it is known.
+    pub fn system(&self, facts: &Artifact) -> Option<&System> {
+        self.platform.system(facts.arch)
+    }
+}
+
+/// A platform that judges files, and remembers what it read of its libraries.
+#[derive(Debug)]
+pub struct Judge<'p> {
+    platform: &'p Arc<Platform>,
+    systems: Vec<(&'p System, Described<'p>)>,
+}
+
+impl<'p> Judge<'p> {
+    /// `beside`: files that come with those judged.
+    pub fn new(platform: &'p Arc<Platform>, beside: &[Beside]) -> Self {
+        let described = |system: &'p System| {
+            let own = beside.iter().filter(|(_, _, object)| object.arch.same_as(system.arch()));
+            (system, Described::new(system).with_beside(own.cloned()))
+        };
+        Self { platform, systems: platform.systems().iter().map(described).collect() }
+    }
+
+    /// Judges a file that was read with its bindings.
+    pub fn judge(&self, facts: &Artifact, path: &Path) -> OnPlatform {
+        let cpu = facts.x86_isa_needed.and_then(Cpu::of_x86_isa).filter(|needed| {
+            let oldest = self.platform.cpu(facts.arch).or_else(|| Cpu::parse("x86-64"));
+            oldest.is_some_and(|oldest| needed.is_newer_than(oldest))
+        });
+        let mut found = OnPlatform {
+            platform: Arc::clone(self.platform),
+            outcome: Outcome::Static,
+            verdict: None,
+            packages: Vec::new(),
+            cpu,
+        };
+        if facts.is_static() || !facts.dynamic {
+            return found;
+        }
+        let subject = Subject::new(path.to_string_lossy(), facts);
+        let known = self.systems.iter().find(|(system, _)| system.arch().same_as(facts.arch));
+        let (Some((system, described)), Some(subject)) = (known, subject) else {
+            found.outcome = Outcome::Undecided;
+            return found;
+        };
+        let verdict = load(&subject, described, Bind::Everything);
+        found.packages = packages(&verdict, system);
+        found.outcome = outcome(&verdict);
+        found.verdict = Some(verdict);
+        found
+    }
+}
+
+fn outcome(verdict: &Verdict) -> Outcome {
+    let at = |when: When| verdict.problems.iter().any(|problem| problem.at() == when);
+    // What is only found out at a call does not hide what stops the start.
+    let start_unsure = verdict.undecided.iter().any(|one| match one {
+        Undecided::Symbol { when, .. } => *when == When::Start,
+        _ => true,
+    });
+    match (at(When::Start), start_unsure, at(When::Call)) {
+        (true, ..) => Outcome::FailsAtStart,
+        (false, true, _) => Outcome::Undecided,
+        (false, false, true) => Outcome::FailsAtCall,
+        (false, false, false) if verdict.undecided.is_empty() => Outcome::Loads,
+        (false, false, false) => Outcome::Undecided,
+    }
+}
+
+/// The packages of those libraries that the file itself needs; what these need comes with them.
+fn packages(verdict: &Verdict, system: &System) -> Vec<String> {
+    let direct = verdict.loaded.iter().filter(|loaded| loaded.needed_by == Some(0));
+    let mut packages = BTreeSet::new();
+    for loaded in direct {
+        let Probe::Library(libraries) = system.probe(&loaded.path) else { continue };
+        if libraries.iter().any(|library| library.plain) {
+            continue;
+        }
+        let mut names: Vec<&str> =
+            libraries.iter().filter_map(|library| library.package.as_deref()).collect();
+        names.sort_unstable();
+        names.dedup();
+        if !names.is_empty() {
+            packages.insert(names.join(" | "));
+        }
+    }
+    packages.into_iter().collect()
+}
+
+/// What keeps the file from running, or may keep it, a sentence each.
+pub fn reasons(found: &OnPlatform, facts: &Artifact) -> Vec<String> {
+    let title = found.platform.title();
+    let Some(verdict) = &found.verdict else {
+        return match found.outcome {
+            Outcome::Undecided => vec![format!("nothing is known of {title} on {}", facts.arch)],
+            _ => Vec::new(),
+        };
+    };
+    let own = verdict.loaded.first().map(|loaded| loaded.path.as_str());
+    let by = |needed_by: &str| match Some(needed_by) == own {
+        true => String::new(),
+        false => format!(" (needed by {})", base(needed_by)),
+    };
+    let mut reasons: Vec<String> = verdict.problems.iter().map(|problem| of_problem(problem, &by)).collect();
+    reasons.extend(found.cpu.map(|cpu| format!("it is for the CPU {cpu}")));
+    reasons.extend(verdict.undecided.iter().map(|one| of_undecided(one, &by)));
+    reasons.dedup();
+    reasons
+}
+
+/// A problem in one sentence; `by` tells who asks.
+pub fn of_problem(problem: &Problem, by: &dyn Fn(&str) -> String) -> String {
+    match problem {
+        Problem::Interpreter { path, why: None } => format!("there is no {path}"),
+        Problem::Interpreter { path, why: Some(why) } => format!("{path}: {why}"),
+        Problem::Library { name, needed_by, found: None } => format!("{name} is missing{}", by(needed_by)),
+        Problem::Library { name, needed_by, found: Some((path, why)) } => {
+            format!("{name}: {path}: {why}{}", by(needed_by))
+        }
+        Problem::Version { file, version, needed_by, .. } => {
+            format!("{file} has no {version}{}", by(needed_by))
+        }
+        Problem::VersionOfNothing { file, version, needed_by } => {
+            format!("{version} of {file} is asked for, which is not needed{}", by(needed_by))
+        }
+        Problem::Symbol { name, version, needed_by, when, .. } => {
+            let version = version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
+            let when = if *when == When::Call { ", found out at the call" } else { "" };
+            format!("nothing defines {name}{version}{when}{}", by(needed_by))
+        }
+        Problem::NoVersionTable { file, needed_by, .. } => {
+            format!("{file} has no version table{}", by(needed_by))
+        }
+        Problem::PackedRelocations { file } => {
+            format!("the loader does not know the packed relocations of {}", base(file))
+        }
+    }
+}
+
+/// The same of what is not decided.
+pub fn of_undecided(one: &Undecided, by: &dyn Fn(&str) -> String) -> String {
+    match one {
+        Undecided::Interpreter { path, why } => format!("whether {path} is there: {why}"),
+        Undecided::Library { name, needed_by, why } => {
+            format!("whether {name} is there: {why}{}", by(needed_by))
+        }
+        Undecided::Version { file, version, needed_by, .. } => {
+            format!("whether {file} has {version}{}", by(needed_by))
+        }
+        Undecided::Symbol { name, version, needed_by, .. } => {
+            let version = version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
+            format!("whether anything defines {name}{version}{}", by(needed_by))
+        }
+        Undecided::References { file, why } => format!("what {} refers to: {why}", base(file)),
+    }
+}
+
+pub fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Another version of a library that a platform has, and its package: `libfuse3.so.4`, for `libfuse3.so.3`.
+pub fn relative(system: &System, name: &str) -> Option<(String, Option<String>)> {
+    let stem = &name[..name.find(".so")? + 3];
+    let mut found: Option<(String, Option<String>)> = None;
+    let visited = system.each(|item| {
+        let is_relative = item.name.starts_with(stem)
+            && item.name != name
+            && item.name.as_bytes().get(stem.len()) == Some(&b'.')
+            // `libfuse3.so.3.17.2` is the file behind `libfuse3.so.3`.
+            && item.name.matches('.').count() <= name.matches('.').count()
+            && system.search().iter().any(|folder| *folder == item.folder);
+        if is_relative && found.as_ref().is_none_or(|(known, _)| known.as_str() < item.name) {
+            found = Some((item.name.to_owned(), (!item.package.is_empty()).then(|| item.package.to_owned())));
+        }
+    });
+    visited.ok()?;
+    found
+}
