@@ -221,7 +221,7 @@ pub fn relative(system: &System, name: &str) -> Option<(String, Option<String>)>
             && item.name.as_bytes().get(stem.len()) == Some(&b'.')
             // `libfuse3.so.3.17.2` is the file behind `libfuse3.so.3`.
             && item.name.matches('.').count() <= name.matches('.').count()
-            && system.search().iter().any(|folder| *folder == item.folder);
+            && system.search().contains(&item.folder);
         if is_relative && found.as_ref().is_none_or(|(known, _)| known.as_str() < item.name) {
             found = Some((item.name.to_owned(), (!item.package.is_empty()).then(|| item.package.to_owned())));
         }
