@@ -214,6 +214,8 @@ fn native_object(member: &Member) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -228,6 +230,62 @@ mod tests {
         ] {
             assert_eq!(Linked::parse(word), expected);
         }
+    }
+
+    /// Every real rlib of the sysroot's smaller ones, with bytes changed and
+    /// cut off: facts or an error, no panic, and no memory to speak of.
+    #[test]
+    fn changed_archives_are_errors_at_most() {
+        let rustc = crate::process::Invocation::new("rustc").args(["--print", "target-libdir"]);
+        let folder = rustc.output().unwrap().unwrap();
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(folder.trim()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            name.ends_with(".rlib")
+                && ["libpanic_unwind", "libunwind"].iter().any(|own| name.starts_with(own))
+        });
+        assert!(!paths.is_empty());
+        let wanted = Wanted {
+            functions: HashSet::from([&b"__rust_start_panic"[..]]),
+            imports: HashSet::from([&b"_Unwind_RaiseException"[..]]),
+        };
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = move || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random as usize
+        };
+        let (mut read, mut refused) = (0, 0);
+        for path in paths {
+            let bytes = std::fs::read(&path).unwrap();
+            for round in 0..2000 {
+                let mut changed = bytes.clone();
+                for _ in 0..round % 8 {
+                    let at = next() % changed.len();
+                    changed[at] = next() as u8;
+                }
+                if round % 5 == 0 {
+                    changed.truncate(next() % bytes.len());
+                }
+                let source = Source::from_bytes(changed);
+                let all = || -> Result<(), ReadError> {
+                    for member in archive::members(&source)? {
+                        relocatable::read(&source, &member, &wanted)?;
+                    }
+                    Ok(())
+                };
+                let mut result = Ok(());
+                let measured = allocation_counter::measure(|| result = all());
+                assert!(measured.bytes_max < 8 << 20, "{} bytes", measured.bytes_max);
+                match result {
+                    Ok(()) => read += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        assert!(read > 100 && refused > 100, "{read} were read, {refused} refused");
     }
 
     #[test]
