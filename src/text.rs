@@ -103,8 +103,9 @@ pub fn nearest_symbol<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a 
         if moved.is_some_and(|moved| moved == tail) {
             return Some(0);
         }
-        // Nothing to measure where the lengths alone differ too much.
-        if wrong.len().abs_diff(candidate.len()) > 3 * most {
+        // Nothing to measure where the lengths alone differ too much; a letter has up to four bytes.
+        let widest = if wrong.is_ascii() && candidate.is_ascii() { most } else { 4 * most };
+        if wrong.len().abs_diff(candidate.len()) > widest {
             return None;
         }
         Some(strsim::osa_distance(wrong, candidate)).filter(|distance| *distance <= most)
