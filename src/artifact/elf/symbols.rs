@@ -207,11 +207,12 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     /// nothing in `PT_DYNAMIC` says it outright, and bfd writes an empty
     /// `DT_GNU_HASH` for a program that exports nothing.
     fn symbol_count(&self, dynamic: &Dynamic, table_at: u64) -> Result<(u64, u64), ReadError> {
-        if let Some(address) = dynamic.hash {
-            // The number of chains is the number of symbols. s390x and alpha
-            // have 64-bit words here.
-            let machine = self.header.e_machine(self.endian);
-            let wide = self.header.is_type_64() && matches!(machine, elf::EM_S390 | elf::EM_ALPHA);
+        // The number of chains is the number of symbols. s390x and alpha have
+        // 64-bit words here; lld writes 32-bit ones all the same, which nobody
+        // notices because glibc takes `DT_GNU_HASH` where there is one.
+        let machine = self.header.e_machine(self.endian);
+        let wide = self.header.is_type_64() && matches!(machine, elf::EM_S390 | elf::EM_ALPHA);
+        if let Some(address) = dynamic.hash.filter(|_| !wide || dynamic.gnu_hash.is_none()) {
             let word = if wide { 8 } else { 4 };
             let header = self.at_address(address, 2 * word, "DT_HASH")?;
             let count = self.number(&header[word as usize..]);
