@@ -34,7 +34,7 @@ mod unix {
 
     use anyhow::{Context, bail, ensure};
     use cargo_compat::artifact::Source;
-    use cargo_compat::blame::code::{Code, Function, Import, Sure, patterns};
+    use cargo_compat::blame::code::{Code, Function, Import, Line, Lines, Sure, patterns};
     use libtest_mimic::{Arguments, Failed, Trial};
 
     use crate::compile::{MACHINES, Machine, Workshop};
@@ -53,6 +53,7 @@ mod unix {
             add("chains_of_c", c_chains);
             add("rust_programs_agree_with_objdump", rust_programs);
             add("stripped_functions_are_known_by_their_bytes", stripped);
+            add("lines_of_calls", lines);
             add("hostile_files", crate::hostile::changed_files);
         }
         trials.push(trial("x86_64::packed_relative_relocations".into(), MACHINES[0].missing(), packed));
@@ -306,6 +307,34 @@ mod unix {
             right += known.len();
         }
         ensure!(all >= 6 && right == all, "{}: {right} of {all} functions were found again", machine.name);
+        Ok(())
+    }
+
+    /// DWARF, in versions 4 and 5: where an import is called.
+    fn lines(machine: &'static Machine) -> anyhow::Result<()> {
+        let workshop = Workshop::new(machine)?;
+        let text = std::fs::read_to_string(crate::compile::sources().join("program.c"))?;
+        let line_of = |part: &str| text.lines().position(|line| line.contains(part)).map(|at| at as u32 + 1);
+        for version in ["-gdwarf-4", "-gdwarf-5"] {
+            let file = workshop.c_program("program", &["-O1", "-fPIE", "-pie", version])?;
+            let source = Source::open(&file)?;
+            let code = Code::read(&source)?;
+            let lines = Lines::read(&source)?.context("there is debug information")?;
+            for (wanted, part) in [("dep_called", "dep_called(n) * 3"), ("dep_weak", "APART int weak")] {
+                let import = import(&code, wanted)?;
+                let functions = code.references(&import).functions;
+                let function = functions.first().with_context(|| format!("{wanted} is used"))?;
+                let sites = code.sites(&import, function);
+                let found: Vec<_> = sites.iter().filter_map(|site| lines.of(*site)).collect();
+                let is_right =
+                    |line: &Line| Some(line.line) == line_of(part) && line.file.ends_with("program.c");
+                ensure!(!found.is_empty() && found.iter().all(is_right), "{wanted}, {version}: {found:?}");
+            }
+        }
+        let bare = workshop.c_program("bare", &["-O1", "-fPIE", "-pie"])?;
+        ensure!(Lines::read(&Source::open(&bare)?)?.is_none());
+        let packed = workshop.c_program("compressed", &["-O1", "-fPIE", "-pie", "-g", "-gz"])?;
+        ensure!(Lines::read(&Source::open(&packed)?)?.is_none());
         Ok(())
     }
 

@@ -123,6 +123,28 @@ fn archives_are_read_in_two_places() {
     );
 }
 
+fn dwarf_only_in_blame(source: &Source) -> Vec<String> {
+    if is_in(&source.path, &["src/blame/code/"]) {
+        return Vec::new();
+    }
+    paths_where(source, "only src/blame/code/ knows DWARF", |path| {
+        matches!(path.parts[0].as_str(), "addr2line" | "gimli")
+    })
+}
+
+#[test]
+fn dwarf_is_known_only_to_blame() {
+    enforce(
+        dwarf_only_in_blame,
+        &["src"],
+        &[
+            ("src/blame/mod.rs", "use addr2line::gimli::Dwarf;"),
+            ("src/lints/a.rs", "fn f(a: gimli::Dwarf) {}"),
+        ],
+        &[("src/blame/code/lines.rs", "use addr2line::Context;")],
+    );
+}
+
 fn clap_only_in_cli(source: &Source) -> Vec<String> {
     if is_in(&source.path, &["src/cli.rs", "src/cli/"]) {
         return Vec::new();

@@ -79,7 +79,7 @@ pub struct Workshop {
     folder: tempfile::TempDir,
 }
 
-fn sources() -> PathBuf {
+pub fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/blame")
 }
 

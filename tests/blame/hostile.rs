@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use cargo_compat::artifact::Source;
-use cargo_compat::blame::code::{Code, patterns};
+use cargo_compat::blame::code::{Code, Lines, patterns};
 
 use crate::compile::{Machine, Workshop};
 use crate::support::mutate::Subject;
@@ -103,6 +103,9 @@ fn ask(bytes: Vec<u8>) {
     let source = Source::from_bytes(bytes);
     let names: HashSet<&str> = ["dep_called", "dep_twice", "dep_tail"].into_iter().collect();
     let offered = patterns(&source, 0, source.size(), &names).unwrap_or_default();
+    if let Ok(Some(lines)) = Lines::read(&source) {
+        (0..0x4000).step_by(64).for_each(|address| drop(lines.of(address)));
+    }
     let Ok(code) = Code::read(&source) else { return };
     let imports: Vec<_> = code.imports().cloned().collect();
     for import in imports.iter().take(64) {

@@ -118,7 +118,7 @@ pub fn record<T: Pod>(bytes: &[u8]) -> T {
         .0
 }
 
-fn malformed(what: impl Into<String>) -> CannotSay {
+pub fn malformed(what: impl Into<String>) -> CannotSay {
     CannotSay::Unreadable(ReadError::Malformed(what.into()))
 }
 

@@ -9,6 +9,7 @@ mod frames;
 mod functions;
 mod graph;
 mod image;
+mod lines;
 mod patterns;
 mod scan;
 mod tables;
@@ -19,6 +20,7 @@ use std::path::Path;
 use self::functions::Functions;
 use self::graph::Graph;
 use self::image::{Filled, Image, Section, Slot};
+pub use self::lines::{Line, Lines};
 pub use self::patterns::{Pattern, patterns};
 use self::scan::{Found, NOBODY, Use};
 use self::tables::Tables;
@@ -269,6 +271,16 @@ impl Code {
         references.functions = functions.into_iter().map(|at| self.function(at)).collect();
         references.by_table = by_table.into_iter().map(|at| self.function(at)).collect();
         references
+    }
+
+    /// Where in a function's code an import is named, by address.
+    pub fn sites(&self, import: &Import, function: &Function) -> Vec<u64> {
+        let at = self.functions.starting(function.address);
+        let own = self.uses(import).filter(|one| at == Some(one.function));
+        let mut sites: Vec<u64> = own.map(|one| one.site).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        sites
     }
 
     /// Which of the functions offered stand where an import is used: for a file

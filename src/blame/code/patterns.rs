@@ -77,7 +77,12 @@ pub fn patterns(
         .iter()
         .enumerate()
         .filter(|(_, symbol)| symbol.section == elf::SHN_UNDEF.0)
-        .filter_map(|(at, symbol)| Some((at as u32, *imports.get(text(&strings, symbol.name)?)?)))
+        .filter_map(|(at, symbol)| {
+            let name = text(&strings, symbol.name)?;
+            // ppc64le: the linker turns the one into the other.
+            let linked = if name == "__tls_get_addr" { "__tls_get_addr_opt" } else { name };
+            Some((at as u32, *imports.get(name).or_else(|| imports.get(linked))?))
+        })
         .collect();
     if wanted.is_empty() {
         return Ok(Vec::new());

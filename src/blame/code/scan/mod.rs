@@ -20,7 +20,7 @@ use super::{CannotSay, Machine};
 /// Bytes of code read at a time.
 const WINDOW: u64 = 1 << 20;
 /// Bytes of the window before and after it that an instruction may reach.
-const MARGIN: u64 = 16;
+const MARGIN: u64 = 32;
 /// References kept at most of each kind. 26 MB of code have some 600,000.
 const MOST: usize = 1 << 23;
 /// The longest way from the start of a stub to where it names its slot, in
@@ -410,7 +410,8 @@ impl<'a> Sink<'a> {
         let mut entered = vec![false; self.events.len()];
         for (function, target, site) in std::mem::take(&mut self.pending) {
             let own = self.function_at(target);
-            let longest = if own.is_some() { LONG_STUB } else { LONGEST_STUB };
+            let is_stub = own.is_none_or(|own| self.groups.contains(&own));
+            let longest = if is_stub { LONGEST_STUB } else { LONG_STUB };
             let Some(mut at) = self.behind(target, longest) else {
                 self.found.calls.extend(own.map(|callee| (function, callee)));
                 continue;

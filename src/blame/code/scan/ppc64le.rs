@@ -7,6 +7,11 @@ use super::{Bases, How, Sink, Window};
 /// because the callee needs another r2.
 const JUMP: [u8; 8] = [0xa6, 0x03, 0x89, 0x7d, 0x20, 0x04, 0x80, 0x4e];
 
+/// `mtctr r12`, `bctrl`, `ld r2,24(r1)`, `ld r0,8(r1)`: how the stub of
+/// `__tls_get_addr_opt` goes on, which has to come back.
+const CALL: [u8; 16] =
+    [0xa6, 0x03, 0x89, 0x7d, 0x21, 0x04, 0x80, 0x4e, 0x18, 0x00, 0x41, 0xe8, 0x08, 0x00, 0x01, 0xe8];
+
 pub struct Scanner {
     /// `.TOC.`: `.got` + 0x8000, in r2 all the time.
     toc: u64,
@@ -45,7 +50,9 @@ impl Scanner {
             14 => self.finish(ra, low, address, How::Take, sink),
             // lwz … stfdu: loads and stores of whole displacements.
             32..=55 => self.finish(ra, low, address, How::Access, sink),
-            58 if rt == 12 && rest.starts_with(&JUMP) => self.stub(ra, low & !3, address, sink),
+            58 if rt == 12 && (rest.starts_with(&JUMP) || rest.starts_with(&CALL)) => {
+                self.stub(ra, low & !3, address, sink);
+            }
             // ld
             58 if word & 3 == 0 => self.finish(ra, low & !3, address, How::Load, sink),
             // ldu, lwa; std, stdu

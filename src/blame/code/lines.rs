@@ -1,0 +1,75 @@
+//! Source lines, where DWARF is there to tell (DWARF 5, chapter 6).
+
+use std::rc::Rc;
+
+use gimli::{Dwarf, EndianRcSlice, RunTimeEndian, SectionId};
+use object::Endianness;
+use object::elf;
+
+use super::CannotSay;
+use super::image::Image;
+use crate::artifact::Source;
+
+/// Bytes of debug information read at most. A program of 300 crates has some
+/// 200 MiB of it.
+const MOST: u64 = 320 << 20;
+
+type Reader = EndianRcSlice<RunTimeEndian>;
+
+/// A place in a source file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// As the compiler was given it; relative to where it ran, perhaps.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+}
+
+/// The debug information of one linked file.
+pub struct Lines {
+    context: addr2line::Context<Reader>,
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lines")
+    }
+}
+
+impl Lines {
+    /// `None` where the file has none, or it is compressed.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, has more of it than is read, or it makes
+    /// no sense.
+    pub fn read(source: &Source) -> Result<Option<Self>, CannotSay> {
+        let image = Image::open(source)?;
+        let debug = || image.sections.iter().filter(|section| section.name.starts_with(".debug_"));
+        let is_there = debug().any(|section| section.name == ".debug_line");
+        if !is_there || debug().any(|section| section.has(elf::SHF_COMPRESSED)) {
+            return Ok(None);
+        }
+        if debug().fold(0_u64, |sum, section| sum.saturating_add(section.size)) > MOST {
+            return Err(CannotSay::TooMuch("bytes of debug information"));
+        }
+        let endian = if image.endian == Endianness::Big { RunTimeEndian::Big } else { RunTimeEndian::Little };
+        let load = |id: SectionId| -> Result<Reader, CannotSay> {
+            let bytes = match image.named(id.name()) {
+                Some(section) => image.bytes(section, "debug information")?,
+                None => Vec::new(),
+            };
+            Ok(Reader::new(Rc::from(bytes), endian))
+        };
+        let dwarf = Dwarf::load(load)?;
+        let context = addr2line::Context::from_dwarf(dwarf)
+            .map_err(|error| super::image::malformed(format!("its debug information: {error}")))?;
+        Ok(Some(Self { context }))
+    }
+
+    /// The line that an address of code comes of, by the innermost function
+    /// where some were inlined.
+    pub fn of(&self, address: u64) -> Option<Line> {
+        let location = self.context.find_location(address).ok()??;
+        Some(Line { file: location.file?.to_owned(), line: location.line? })
+    }
+}
