@@ -448,6 +448,9 @@ struct InitArgs {
     /// Replace what is there
     #[arg(long)]
     force: bool,
+    /// Record what is found today in a file that the policy names, so that only new findings fail
+    #[arg(long, conflicts_with = "force")]
+    baseline: bool,
     #[command(flatten)]
     from: FromArgs,
 }
@@ -461,6 +464,7 @@ impl CheckArgs {
             format: self.message_format.into(),
             reports: self.report.into_iter().map(|(format, path)| (format.into(), path)).collect(),
             fail_on: self.fail_on.into(),
+            ignore_baseline: false,
         }
     }
 }
@@ -479,7 +483,12 @@ impl WhyArgs {
 
 impl InitArgs {
     fn into_options(self, common: &Common) -> init::Options {
-        init::Options { request: self.from.into_request(common), policy: self.policy, force: self.force }
+        init::Options {
+            request: self.from.into_request(common),
+            policy: self.policy,
+            force: self.force,
+            baseline: self.baseline,
+        }
     }
 }
 

@@ -13,9 +13,10 @@ use crate::finding::{Finding, Level, Place};
 use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject};
 use crate::lints::{cpu_too_new, dlopen_dependency};
 use crate::loader::Verdict;
+use crate::policy::baseline::{Baseline, Entry};
 use crate::policy::{Against, Name, Policy, Problem, Rules, Selector};
 use crate::runs_on::OnPlatform;
-use crate::text::did_you_mean;
+use crate::text::{did_you_mean, some_of};
 
 const ALLOWANCE_UNUSED: &str = "allowance_unused";
 
@@ -27,6 +28,8 @@ pub struct Scope {
     pub whole: bool,
     /// Names of what was built, judged or not.
     pub known: Vec<Name>,
+    /// What was found before.
+    pub baseline: Option<Baseline>,
 }
 
 /// One artifact to judge.
@@ -78,6 +81,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// Findings that an exception accepts, with its index in the policy.
     pub accepted: Vec<(Finding, usize)>,
+    /// Findings that the baseline has.
+    pub known: Vec<Finding>,
     /// Whether any rule was held against anything.
     pub any_rule_applied: bool,
     pub cpu: CpuExamined,
@@ -262,7 +267,74 @@ pub fn judge(
             }
         }
     }
-    Ok(Judgement { judged, findings, accepted, any_rule_applied, cpu: usage.cpu })
+    let mut known = Vec::new();
+    if let Some(baseline) = &scope.baseline {
+        let mut met = BTreeSet::new();
+        for mut finding in std::mem::take(&mut findings) {
+            let found = baseline.find(&finding);
+            met.extend(found.as_ref().map(|(at, _)| *at));
+            match found {
+                Some((_, more)) if more.is_empty() => known.push(finding),
+                Some((_, more)) => {
+                    let more = some_of(&more, 4);
+                    finding.notes.push(format!("the baseline has it, but not with {more}"));
+                    findings.push(finding);
+                }
+                None => findings.push(finding),
+            }
+        }
+        findings.extend(gone(policy, baseline, &met, inputs, scope.whole));
+    }
+    Ok(Judgement { judged, findings, accepted, known, any_rule_applied, cpu: usage.cpu })
+}
+
+/// Whether a run over these would have found what an entry says.
+pub fn in_reach(entry: &Entry, inputs: &[Input], whole: bool) -> bool {
+    match &entry.artifact {
+        None => whole,
+        Some(name) => {
+            let mut called = inputs.iter().filter(|input| input.name.shown == *name).peekable();
+            (whole && called.peek().is_none()) || called.any(|input| input.triples == entry.targets)
+        }
+    }
+}
+
+/// Entries of the baseline that would have been met, and were not.
+fn gone(
+    policy: &Policy,
+    baseline: &Baseline,
+    met: &BTreeSet<usize>,
+    inputs: &[Input],
+    whole: bool,
+) -> Vec<Finding> {
+    let entries = baseline.entries.iter().enumerate();
+    let gone: Vec<&Entry> = entries
+        .filter(|(at, entry)| !met.contains(at) && in_reach(entry, inputs, whole))
+        .map(|(_, entry)| entry)
+        .collect();
+    let (Some(at), Some(lint)) = (&policy.baseline, crate::lints::find(ALLOWANCE_UNUSED)) else {
+        return Vec::new();
+    };
+    if gone.is_empty() {
+        return Vec::new();
+    }
+    let mut finding = Finding::new(format!("{} gone that the baseline has", are(gone.len())))
+        .subject("baseline")
+        .forbids(&at.span, "it still accepts them, should they come back")
+        .help("make it anew:\ncargo compat init --baseline");
+    for entry in gone.iter().take(5) {
+        let of = [entry.artifact.as_deref(), entry.subject.as_deref()];
+        let of: Vec<_> = of.into_iter().flatten().map(|word| format!("`{word}`")).collect();
+        finding = finding.note(format!("{}: {}", entry.lint, of.join(", ")));
+    }
+    let mut findings = Vec::new();
+    Sink::new(lint, level(policy, lint), None, &mut findings).push(finding);
+    findings
+}
+
+fn are(number: usize) -> String {
+    let verb = if number == 1 { "is" } else { "are" };
+    format!("{} {verb}", crate::text::count(number, "finding"))
 }
 
 fn level(policy: &Policy, lint: &Lint) -> Level {

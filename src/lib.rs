@@ -59,6 +59,7 @@ fn run_command(args: Vec<OsString>) -> ExitCode {
         Task::Completions(script) => report::text(&script, false).map(|()| exit::KEPT),
         Task::Diff(options) => commands::diff::run(&options, &streams),
         Task::Explain(name) => commands::explain::run(name.as_deref(), &streams),
+        Task::Init(options) if options.baseline => commands::baseline::run(*options, &streams),
         Task::Init(options) => commands::init::run(&options, &streams),
         Task::Merge(options) => commands::merge::run(options, &streams),
         Task::Platforms(options) => commands::platforms::run(&options, &streams),

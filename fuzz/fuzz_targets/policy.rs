@@ -63,7 +63,7 @@ fn accepted(policy: &Policy) {
         input(Reading::Other(Format::Pe)),
         Input { triples: Vec::new(), ..input(Reading::Other(Format::Archive)) },
     ];
-    let scope = Scope { whole: true, known: vec![Name::of_target("acme", "tool", "tool")] };
+    let scope = Scope { whole: true, known: vec![Name::of_target("acme", "tool", "tool")], ..Scope::default() };
     match judge(policy, &inputs, &scope, TODAY.parse().expect("a date")) {
         Ok(judgement) => {
             let mut report = Report::new(Path::new("/"), TODAY.to_owned(), Level::Deny);

@@ -13,7 +13,7 @@ use crate::exit::Happened;
 use crate::finding::Level;
 use crate::judge::{self, CpuExamined, Judgement, Scope};
 use crate::lints::Reading;
-use crate::policy::{self, At, FILE_NAME, Policy, Problem, Selector, TargetSelector};
+use crate::policy::{self, At, Baseline, FILE_NAME, Policy, Problem, Selector, TargetSelector};
 use crate::report::model::PathText;
 use crate::report::{self, Failure, MessageFormat, Outputs, Report, ReportFile, Streams};
 use crate::text;
@@ -29,10 +29,12 @@ pub struct Options {
     pub reports: Vec<(MessageFormat, PathBuf)>,
     /// From which level on a finding breaks the policy.
     pub fail_on: Level,
+    /// Judge as if nothing had been found before.
+    pub ignore_baseline: bool,
 }
 
 /// Why a run ends early.
-pub(super) enum Stop {
+pub enum Stop {
     /// Wrong usage or no policy.
     Usage(Failure),
     /// The policy has problems.
@@ -85,7 +87,7 @@ pub fn open(reports: &[(MessageFormat, PathBuf)]) -> (Vec<ReportFile>, Vec<Failu
 }
 
 impl Stop {
-    fn tell(self, report: &mut Report) {
+    pub fn tell(self, report: &mut Report) {
         let nothing = Happened::default();
         match self {
             Self::Usage(failure) => {
@@ -109,15 +111,17 @@ impl Stop {
 }
 
 /// A run that came to a verdict.
-struct Outcome {
-    policy: Policy,
-    gathered: Gathered,
-    judgement: Judgement,
+pub struct Outcome {
+    pub policy: Policy,
+    pub gathered: Gathered,
+    pub judgement: Judgement,
+    /// Whether all that the policy speaks of was there to be judged.
+    pub whole: bool,
 }
 
 impl Outcome {
     fn tell(self, report: &mut Report) {
-        let Self { policy, gathered, judgement } = self;
+        let Self { policy, gathered, judgement, .. } = self;
         let (undecided, decided): (Vec<_>, Vec<_>) =
             judgement.findings.iter().partition(|finding| finding.undecided);
         report.set_happened(Happened {
@@ -134,7 +138,8 @@ impl Outcome {
     }
 }
 
-fn judge_all(
+/// Gathers and judges; the report learns which policy it was.
+pub fn judge_all(
     options: &mut Options,
     folder: &Path,
     today: Date,
@@ -162,6 +167,7 @@ fn judge_all(
         take_defaults(&mut options.request.cargo, &policy.build, folder);
     }
     let policy = known_targets(policy, &options.request.cargo.targets)?;
+    let (policy, baseline) = with_baseline(policy, options.ignore_baseline)?;
     let platforms = match runs_on::open_all(&policy) {
         Ok(platforms) => platforms,
         Err(problems) => return Err(Stop::Policy(policy.source, problems)),
@@ -172,7 +178,7 @@ fn judge_all(
     bind(&mut gathered.inputs, &libraries);
     runs_on::judge_all(&mut gathered.inputs, &policy, &platforms);
     let whole = manifest.is_some() && !options.request.cargo.selects();
-    let scope = Scope { whole, known: std::mem::take(&mut gathered.known) };
+    let scope = Scope { whole, known: std::mem::take(&mut gathered.known), baseline };
     let mut judgement = match judge::judge(&policy, &gathered.inputs, &scope, today) {
         Ok(judgement) => judgement,
         Err(problems) => return Err(Stop::Policy(policy.source, problems)),
@@ -185,7 +191,23 @@ fn judge_all(
     } else if read && !judgement.any_rule_applied {
         gathered.failures.push(no_rule(&policy, &judgement));
     }
-    Ok(Outcome { policy, gathered, judgement })
+    Ok(Outcome { policy, gathered, judgement, whole })
+}
+
+/// The findings that the policy's baseline has.
+fn with_baseline(policy: Policy, ignored: bool) -> Result<(Policy, Option<Baseline>), Stop> {
+    let (Some(at), Some(path), false) = (&policy.baseline, policy.baseline_path(), ignored) else {
+        return Ok((policy, None));
+    };
+    match Baseline::read(&path) {
+        Ok(baseline) => Ok((policy, Some(baseline))),
+        Err(why) => {
+            let problem = Problem::new("the baseline cannot be read", at.span.clone())
+                .label(why.lines().next().unwrap_or_default())
+                .help("make it anew:\ncargo compat init --baseline");
+            Err(Stop::Policy(policy.source, vec![problem]))
+        }
+    }
 }
 
 fn no_rule(policy: &Policy, judgement: &Judgement) -> Failure {

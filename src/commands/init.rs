@@ -26,6 +26,8 @@ pub struct Options {
     /// Where to write.
     pub policy: Option<PathBuf>,
     pub force: bool,
+    /// Write what is found today, and not a policy.
+    pub baseline: bool,
 }
 
 pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
@@ -327,7 +329,7 @@ fn with_exceptions(
 fn findings(path: &Path, text: &str, gathered: &Gathered, whole: bool) -> Result<Vec<Finding>, Stop> {
     let policy = parse(path, text.to_owned())?;
     let today = today();
-    let scope = Scope { whole, known: Vec::new() };
+    let scope = Scope { whole, ..Scope::default() };
     match judge::judge(&policy, &gathered.inputs, &scope, today) {
         Ok(judgement) => Ok(judgement.findings),
         Err(problems) => {

@@ -1,5 +1,6 @@
 //! One module a command.
 
+pub mod baseline;
 mod bind;
 mod causes;
 pub mod check;

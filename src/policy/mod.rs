@@ -3,6 +3,7 @@
 //! `parse` turns text into a [`Policy`] or into every problem it has, each
 //! with its span; [`Policy::rules`] says what holds for one artifact.
 
+pub mod baseline;
 mod exceptions;
 mod keys;
 mod parse;
@@ -23,6 +24,7 @@ use jiff::civil::Date;
 use crate::artifact::{Cpu, Release};
 use crate::finding::Level;
 
+pub use self::baseline::Baseline;
 pub use self::parse::{parse, read};
 pub use self::rules::{Against, Name, Rules};
 pub use self::scopes::{Scope, Selector, TargetSelector, nearest_triple, unknown_triple};
@@ -93,10 +95,20 @@ pub struct Policy {
     /// The release set; `None`: all that was built.
     pub artifacts: Option<Vec<At<Pattern>>>,
     pub build: Build,
+    /// The file of findings that were there before, from the policy's folder.
+    pub baseline: Option<At<String>>,
     /// In the order in which later ones win within one rank.
     pub scopes: Vec<Scope>,
     pub lints: BTreeMap<&'static str, At<Level>>,
     pub exceptions: Vec<Exception>,
+}
+
+impl Policy {
+    /// Where the baseline is.
+    pub fn baseline_path(&self) -> Option<PathBuf> {
+        let name = &self.baseline.as_ref()?.value;
+        Some(self.source.path.parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name)))
+    }
 }
 
 /// `[build]`: defaults for cargo.

@@ -21,7 +21,8 @@ const LARGEST: u64 = 4 << 20;
 
 pub type Value<'i> = Spanned<DeValue<'i>>;
 
-pub const TOP_KEYS: &[&str] = &["requires", "artifacts", "build", "target", "artifact", "lints", "exception"];
+pub const TOP_KEYS: &[&str] =
+    &["requires", "artifacts", "baseline", "build", "target", "artifact", "lints", "exception"];
 pub const TARGET_KEYS: &[&str] = &["artifact", "test"];
 pub const BUILD_KEYS: &[&str] = &["profile", "targets", "features", "all-features", "no-default-features"];
 
@@ -47,8 +48,8 @@ pub fn parse(source: Source) -> Result<Policy, (Source, Vec<Problem>)> {
     if errors.is_empty() {
         let parsed = walk.policy(table.get_ref());
         if walk.problems.is_empty() {
-            let Parsed { artifacts, build, scopes, lints, exceptions } = parsed;
-            return Ok(Policy { artifacts, build, scopes, lints, exceptions, source });
+            let Parsed { artifacts, baseline, build, scopes, lints, exceptions } = parsed;
+            return Ok(Policy { artifacts, baseline, build, scopes, lints, exceptions, source });
         }
     } else {
         // A broken table would only bring problems that are not there.
@@ -65,6 +66,7 @@ pub fn parse(source: Source) -> Result<Policy, (Source, Vec<Problem>)> {
 
 struct Parsed {
     artifacts: Option<Vec<At<Pattern>>>,
+    baseline: Option<At<String>>,
     build: Build,
     scopes: Vec<Scope>,
     lints: BTreeMap<&'static str, At<Level>>,
@@ -163,6 +165,7 @@ impl Walk {
     fn policy(&mut self, table: &DeTable<'_>) -> Parsed {
         let mut parsed = Parsed {
             artifacts: None,
+            baseline: None,
             build: Build::default(),
             scopes: vec![Scope { selector: Selector::Top, span: 0..0, keys: Keys::default() }],
             lints: BTreeMap::new(),
@@ -173,6 +176,7 @@ impl Walk {
             match key.get_ref().as_ref() {
                 "requires" => self.requires(value),
                 "artifacts" => parsed.artifacts = Some(self.patterns(value, "artifacts")),
+                "baseline" => parsed.baseline = self.string(value, "baseline"),
                 "build" => parsed.build = self.build(value),
                 "target" => self.targets(value, &mut parsed.scopes),
                 "artifact" => {

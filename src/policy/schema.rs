@@ -15,6 +15,8 @@ pub struct Compat {
     pub requires: Option<String>,
     /// The release set, as globs: one that is not built is an error.
     pub artifacts: Option<Vec<String>>,
+    /// The file of findings that were there before, which `cargo compat init --baseline` writes.
+    pub baseline: Option<String>,
     pub build: Option<Build>,
     /// By target triple or `cfg(…)`.
     pub target: Option<BTreeMap<String, Target>>,

@@ -87,9 +87,17 @@ impl Report {
                 finding: self::finding(finding, policy),
                 reason: exception.reason.clone(),
                 until: exception.until.as_ref().map(|until| until.value.to_string()),
+                baseline: false,
             })
         });
         self.accepted = accepted.collect();
+        let file = policy.baseline.as_ref().map(|file| file.value.clone()).unwrap_or_default();
+        self.accepted.extend(judgement.known.into_iter().map(|known| Accepted {
+            finding: finding(known, policy),
+            reason: format!("in the baseline {file}"),
+            until: None,
+            baseline: true,
+        }));
         self.levels =
             self.findings.iter().map(|found| (found.lint.clone(), level(&found.lint, policy))).collect();
         self.artifacts =

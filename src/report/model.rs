@@ -230,6 +230,9 @@ pub struct Accepted {
     pub finding: Finding,
     pub reason: String,
     pub until: Option<String>,
+    /// Not an exception, but the baseline has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

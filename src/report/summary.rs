@@ -114,9 +114,11 @@ fn asides(report: &Report) -> Vec<String> {
         }
         CpuExamined::NotAsked => {}
     }
-    let accepted = report.accepted.len();
-    if accepted > 0 {
-        lines.push(format!("accepted by exceptions: {}", count(accepted, "finding")));
+    for (baseline, by) in [(false, "exceptions"), (true, "the baseline")] {
+        match report.accepted.iter().filter(|accepted| accepted.baseline == baseline).count() {
+            0 => {}
+            accepted => lines.push(format!("accepted by {by}: {}", count(accepted, "finding"))),
+        }
     }
     if !report.not_selected.is_empty() {
         let names: Vec<_> = report.not_selected.iter().map(|name| escape(name)).collect();
