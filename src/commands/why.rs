@@ -237,7 +237,8 @@ fn ask_policy(
     report: &mut Report,
 ) -> Result<Vec<Question>, Stop> {
     let whole = manifest.is_some() && !options.request.cargo.selects();
-    let scope = Scope { whole, known: gathered.known.clone() };
+    // What the baseline has is asked about too.
+    let scope = Scope { whole, known: gathered.known.clone(), baseline: None };
     let today = jiff::Zoned::now().date();
     let judgement = match judge::judge(&policy, &gathered.inputs, &scope, today) {
         Ok(judgement) => judgement,
