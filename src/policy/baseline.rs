@@ -40,6 +40,8 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// More than this is new: a subject may be a whole namespace.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -53,15 +55,16 @@ impl Entry {
             lint: finding.lint.to_owned(),
             artifact: place.map(|place| place.name.clone()),
             targets: place.map(|place| place.triples.clone()).unwrap_or_default(),
+            platform: finding.platform.clone(),
             subject: finding.subject.clone(),
             items: finding.items.iter().filter_map(word).collect(),
         }
     }
 
-    /// Lint, artifact, targets, subject.
+    /// Lint, artifact, targets, platform, subject.
     pub fn has_key_of(&self, other: &Self) -> bool {
-        (&self.lint, &self.artifact, &self.targets, &self.subject)
-            == (&other.lint, &other.artifact, &other.targets, &other.subject)
+        (&self.lint, &self.artifact, &self.targets, &self.platform, &self.subject)
+            == (&other.lint, &other.artifact, &other.targets, &other.platform, &other.subject)
     }
 }
 
@@ -70,6 +73,7 @@ fn word(item: &Item) -> Option<String> {
     Some(match item {
         Item::Version { version, file, .. } => format!("{version} of {file}"),
         Item::Library { name } => name.clone(),
+        Item::Package { name } => format!("package {name}"),
         Item::Interpreter { path, .. } => path.clone(),
         Item::RunPath { tag, path } => format!("{tag} {path}"),
         Item::Cpu { cpu, .. } => cpu.clone(),
