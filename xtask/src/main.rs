@@ -1,5 +1,6 @@
 //! `cargo xtask <task>`: a table of small tasks for working on this repository.
 
+mod agreement;
 mod bench;
 mod blame;
 mod fixtures;
@@ -64,6 +65,12 @@ const TASKS: &[Task] = &[
         arguments: "[--cache DIR] [--only PLATFORM/ARCH,…] [--output FILE]",
         about: "make the descriptions of Debian's releases from the archive's packages; gigabytes are fetched",
         run: platforms::task,
+    },
+    Task {
+        name: "agreement",
+        arguments: "[--arch NAME]... [--files N] [--folder DIR] [--cache DIR] [--tool PROGRAM] [--keep]",
+        about: "put real packages' files to the loaders of real roots, and compare what `cargo compat show` says",
+        run: agreement::task,
     },
     Task {
         name: "bench",

@@ -204,7 +204,7 @@ fn in_own_folder(path: &str) -> bool {
         .any(|own| folder.ends_with(own))
 }
 
-fn merged(path: &str) -> String {
+pub fn merged(path: &str) -> String {
     MERGED
         .iter()
         .find_map(|(from, to)| {
@@ -336,10 +336,10 @@ fn absolute(path: &Path) -> String {
     format!("/{}", path.trim_start_matches("./").trim_start_matches('/'))
 }
 
-type Stream = std::process::ChildStdout;
+pub type Stream = std::process::ChildStdout;
 
 /// Walks one of a package's archives, which dpkg unpacks.
-fn archive(
+pub fn archive(
     deb: &Path,
     which: &str,
     mut visit: impl FnMut(String, &mut tar::Entry<'_, Stream>) -> anyhow::Result<()>,

@@ -3,11 +3,11 @@
 //! The archive is the one that the machine's own apt uses, whatever its address; apt fetches and verifies. What was
 //! learned of each package is kept in a folder outside the repository, so that a second run fetches nothing.
 
-mod alternatives;
-mod apt;
-mod contents;
-mod describe;
-mod packages;
+pub mod alternatives;
+pub mod apt;
+pub mod contents;
+pub mod describe;
+pub mod packages;
 
 use std::path::{Path, PathBuf};
 
