@@ -92,6 +92,26 @@ pub enum Item {
     Source {
         path: String,
     },
+    /// A reference of an object file or archive that no link would find.
+    Reference {
+        name: String,
+        referrers: Vec<ReferredBy>,
+        /// A name that exists and differs little.
+        nearest: Option<String>,
+        /// A library at hand that has it, and that nobody named.
+        library: Option<String>,
+    },
+    /// A member whose symbols cannot be read.
+    Unread {
+        member: String,
+        why: String,
+    },
+    /// An option for the linker.
+    LinkOption {
+        /// Absent: what the linker is told is not known.
+        option: Option<String>,
+        by: String,
+    },
     /// A reference that nothing defines, as far as is known.
     Symbol {
         name: String,
@@ -122,6 +142,17 @@ pub struct SymbolUse {
     pub weak: bool,
     /// Defined here, by a copy relocation.
     pub copied: bool,
+}
+
+/// Where an object refers to a symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ReferredBy {
+    /// Of an archive.
+    pub member: Option<String>,
+    pub section: String,
+    /// The function, or object, that the reference is in.
+    pub function: Option<String>,
 }
 
 /// One artifact × lint × cause.

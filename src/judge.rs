@@ -10,7 +10,7 @@ use jiff::civil::Date;
 
 use crate::artifact::{Artifact, Libc, Pick, Role};
 use crate::finding::{Finding, Level, Place};
-use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject};
+use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject, UndefsOption};
 use crate::lints::{cpu_too_new, dlopen_dependency};
 use crate::loader::Verdict;
 use crate::policy::baseline::{Baseline, Entry};
@@ -43,6 +43,8 @@ pub struct Input {
     pub stale: Option<Stale>,
     /// What rustc was told by `-C`, as far as it concerns the CPU.
     pub compiler_flags: Vec<String>,
+    /// What lets its linker leave references undefined.
+    pub undefs: Vec<UndefsOption>,
     /// What it was built for; several where the file leaves it open, none
     /// where nothing tells.
     pub triples: Vec<String>,
@@ -370,6 +372,14 @@ fn judge_one(
                 rule_applied |= rules.undefined.is_some();
             }
         }
+        if let Reading::Linkable(done) = &input.reading {
+            let unresolved = done.unresolved.iter().map(|one| &one.name);
+            usage.note_undefined(unresolved.chain(&done.provided).map(String::as_str), &rules);
+            // Of all rules these alone are about what a later link is to find.
+            rule_applied |= rules.undefined.is_some()
+                || rules.link_libs.is_some()
+                || policy.lints.contains_key("archive_incomplete");
+        }
         for (index, exception) in policy.exceptions.iter().enumerate() {
             let artifact = exception.artifact.as_ref().is_none_or(|pattern| input.name.matches(pattern));
             let target = exception
@@ -389,6 +399,7 @@ fn judge_one(
             from_cargo: input.from_cargo,
             stale: input.stale.as_ref(),
             compiler_flags: &input.compiler_flags,
+            undefs: &input.undefs,
             triple,
             verdict: input.verdict.as_ref(),
             platforms: &input.platforms,

@@ -13,6 +13,7 @@ pub mod exit;
 mod files;
 pub mod finding;
 pub mod judge;
+mod link;
 pub mod lints;
 pub mod loader;
 pub mod platform;

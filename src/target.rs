@@ -18,6 +18,20 @@ fn arch_of(target: &TargetInfo) -> Option<Arch> {
     Arch::of_target(target.arch.as_str(), target.pointer_width, endian)
 }
 
+/// Whether objects of a triple are ELF files that a GNU-like linker takes. A
+/// triple that nobody knows may be.
+pub fn is_linux(triple: &str) -> bool {
+    let target = get_builtin_target_by_triple(triple);
+    target.is_none_or(|target| target.os.as_ref().is_some_and(|os| os.as_str() == "linux"))
+}
+
+/// The plain triple of an architecture with glibc.
+pub fn glibc_triple(arch: Arch) -> Option<String> {
+    let plain = ALL_BUILTINS.iter().filter(|target| arch_of(target).is_some_and(|own| own.same_as(arch)));
+    let mut plain = plain.filter(|target| is_plain(target) && may_have(target, Libc::Glibc));
+    plain.next().map(|target| target.triple.as_str().to_owned())
+}
+
 /// The triples for a file: of those that were named the ones of its machine
 /// (all of them where none is: that is `wrong_architecture`), else every
 /// triple that its machine and libc leave.

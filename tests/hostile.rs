@@ -403,6 +403,7 @@ mod unix {
             from_cargo: false,
             stale: None,
             compiler_flags: Vec::new(),
+            undefs: Vec::new(),
             triples,
         };
         let today = "2026-11-20".parse().expect("a date");

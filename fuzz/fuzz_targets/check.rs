@@ -58,6 +58,8 @@ fuzz_target!(|bytes: &[u8]| {
         from_cargo,
         stale: None,
         compiler_flags: if from_cargo { vec!["target-cpu=native".to_owned()] } else { Vec::new() },
+        undefs: Vec::new(),
+        verdict: None,
         triples,
     };
     let inputs = [input];
@@ -95,7 +97,7 @@ fn show(reading: &Reading) {
         Reading::Facts(facts) => (vec![Shown::Facts(path, facts.clone())], Vec::new()),
         Reading::Other(format) => (vec![Shown::Other(path, *format)], Vec::new()),
         Reading::Unreadable(error) => (Vec::new(), vec![failure(error)]),
-        Reading::Ambiguous { .. } => return,
+        Reading::Ambiguous { .. } | Reading::Linkable(_) => return,
     };
     for format in [MessageFormat::Human, MessageFormat::Json] {
         report::show(&shown, &failures, 0, format, &Streams::new(Some("never"))).expect("a written report");

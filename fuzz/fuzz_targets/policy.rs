@@ -56,6 +56,8 @@ fn accepted(policy: &Policy) {
         from_cargo: true,
         stale: None,
         compiler_flags: vec!["target-cpu=z14".to_owned()],
+        undefs: Vec::new(),
+        verdict: None,
         triples: TRIPLES[1..].iter().copied().flatten().map(str::to_owned).collect(),
     };
     let inputs = [

@@ -6,6 +6,7 @@
 mod cpu;
 mod elf;
 mod format;
+mod linkable;
 mod machine;
 mod saved;
 mod source;
@@ -24,6 +25,7 @@ pub use self::cpu::Cpu;
 use self::elf::Choose;
 pub use self::elf::{Exports, Found};
 pub use self::format::Format;
+pub use self::linkable::{Linkable, Open, Place, Referrer, Unread, definitions, referrers};
 pub use self::machine::{Arch, Class, Endian, libc_of_interpreter};
 use self::saved::Word;
 pub use self::source::{Source, kind_of};
@@ -161,8 +163,19 @@ pub fn format_of(head: &[u8]) -> Format {
     format::sniff(&Source::from_bytes(head.to_vec())).unwrap_or(Format::Unknown)
 }
 
+/// Reads an object file or an archive: what it leaves to a later link.
+pub fn examine_linkable(path: &Path) -> Result<Linkable, ReadError> {
+    let source = Source::open(path)?;
+    contained(|| linkable::read(path, &source))
+}
+
+/// Reads one that is in memory already; a thin archive's files are not there.
+pub fn examine_linkable_bytes(bytes: Vec<u8>) -> Result<Linkable, ReadError> {
+    linkable::read(Path::new(""), &Source::from_bytes(bytes))
+}
+
 /// A panic of the reader is an error of one file, not the end of the run.
-fn contained(read: impl FnOnce() -> Result<Examined, ReadError>) -> Result<Examined, ReadError> {
+fn contained<T>(read: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
         .unwrap_or_else(|panic| Err(ReadError::Bug(crate::text::of_panic(&*panic))))
 }

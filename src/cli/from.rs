@@ -29,6 +29,9 @@ pub struct FromArgs {
     /// Take what was built before; a file older than its sources is an error
     #[arg(long, conflicts_with_all = ["build_with", "rest"])]
     no_build: bool,
+    /// A library that a later link of archives and objects brings: a name, a path, or a folder to look in (repeatable)
+    #[arg(long, value_name = "LIB")]
+    link_lib: Vec<String>,
     /// Build by this command, which must take cargo's flags: "cargo zigbuild"
     #[arg(long, value_name = "COMMAND")]
     build_with: Option<String>,
@@ -139,6 +142,12 @@ impl FromArgs {
             rest: self.rest,
             build_with: self.build_with,
         };
-        Request { cargo, artifacts: self.artifact, no_build: self.no_build, root: self.root }
+        Request {
+            cargo,
+            artifacts: self.artifact,
+            no_build: self.no_build,
+            root: self.root,
+            link_libs: self.link_lib,
+        }
     }
 }

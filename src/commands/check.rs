@@ -184,12 +184,13 @@ pub fn judge_all(
         Err(problems) => return Err(Stop::Policy(policy.source, problems)),
     };
     causes::add(&mut judgement.findings, &gathered);
-    let read = gathered.inputs.iter().any(|input| matches!(input.reading, Reading::Facts(_)));
+    let read =
+        gathered.inputs.iter().any(|input| matches!(input.reading, Reading::Facts(_) | Reading::Linkable(_)));
     let unreadable = judgement.findings.iter().any(|finding| finding.undecided);
     if !read && !unreadable && gathered.failures.is_empty() {
         gathered.failures.push(nothing(&gathered, options));
     } else if read && !judgement.any_rule_applied {
-        gathered.failures.push(no_rule(&policy, &judgement));
+        gathered.failures.push(no_rule(&policy, &gathered, &judgement));
     }
     Ok(Outcome { policy, gathered, judgement, whole })
 }
@@ -210,7 +211,7 @@ fn with_baseline(policy: Policy, ignored: bool) -> Result<(Policy, Option<Baseli
     }
 }
 
-fn no_rule(policy: &Policy, judgement: &Judgement) -> Failure {
+fn no_rule(policy: &Policy, gathered: &Gathered, judgement: &Judgement) -> Failure {
     let failure = Failure::new("no rule of the policy applied to anything that was judged");
     let file = text::path(&policy.source.path);
     let empty = policy.scopes.iter().all(|scope| scope.keys.is_empty());
@@ -219,6 +220,21 @@ fn no_rule(policy: &Policy, judgement: &Judgement) -> Failure {
         return failure
             .note("`cpu` could not be held against anything: no file and no compiler flag says which CPU it needs")
             .help("run the program on the CPU that is promised; and add a rule that can be judged");
+    }
+    if gathered.inputs.iter().all(|input| !matches!(input.reading, Reading::Facts(_))) {
+        let mut failure = failure;
+        if gathered
+            .inputs
+            .iter()
+            .any(|input| matches!(&input.reading, Reading::Linkable(done) if done.facts.rlib))
+        {
+            failure = failure.note(
+                "nothing that ships was built; does another package build it? `--workspace` builds all",
+            );
+        }
+        return failure
+            .note("of archives and objects only whether they are complete is judged; the other rules are about what is linked of them")
+            .help(format!("say that they must be, in {file}; nothing may stay undefined:\nundefined = []"));
     }
     match (empty, ceilings_only) {
         (true, _) => failure
@@ -244,7 +260,7 @@ fn nothing(gathered: &Gathered, options: &Options) -> Failure {
         .collect();
     if formats.iter().any(|format| format.links_later()) {
         failure = failure.note(
-            "archives and object files are not examined yet: what they need is settled by the final link",
+            "archives and object files in a folder are passed over: name one to have it judged, whether it is complete",
         );
     }
     if formats.iter().any(|format| format.ships_elsewhere()) {

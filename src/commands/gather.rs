@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::complete::{Said, complete};
 use crate::artifact::{Artifact, Examined, Format, More, examine_by};
 use crate::files::{self, Found};
 use crate::judge::{self, Input};
 use crate::lints::Reading;
-use crate::policy::{Name, Policy};
+use crate::policy::{At, Name, Pattern, Policy};
 use crate::report::{self, BuildInfo, Failure, PassedOver, Streams};
 use crate::target;
 use crate::text;
@@ -24,6 +25,8 @@ pub struct Request {
     pub no_build: bool,
     /// A folder that holds a system, in which libraries are looked for.
     pub root: Option<PathBuf>,
+    /// Libraries that a later link of archives and objects brings.
+    pub link_libs: Vec<String>,
 }
 
 /// What there is to judge.
@@ -73,15 +76,16 @@ fn from_cargo(
         }
     };
     let mut gathered = Gathered::default();
-    let (artifacts, info) = if request.no_build {
+    let (mut artifacts, rlibs, links, info) = if request.no_build {
         let expected = workspace::expected(&request.cargo, manifest, folder)?;
-        (expected.artifacts, expected.info)
+        (expected.artifacts, Vec::new(), expected.links, expected.info)
     } else {
         let built = workspace::build(&request.cargo, manifest, folder, &mut say)?;
         gathered.failures = built.failures;
         gathered.outputs = built.outputs;
-        (built.artifacts, built.info)
+        (built.artifacts, built.rlibs, built.links, built.info)
     };
+    artifacts.extend(rlibs_to_judge(policy, &artifacts, rlibs));
     gathered.known = artifacts.iter().map(|artifact| artifact.name(false)).collect();
     let mut artifacts = release_set(request, policy, &info, artifacts, &mut gathered);
     if request.no_build {
@@ -101,8 +105,29 @@ fn from_cargo(
     gathered.packages =
         artifacts.iter().map(|artifact| (artifact.path.clone(), artifact.package_id.clone())).collect();
     gathered.inputs = read_built(policy, artifacts);
+    let said = Said { links: Some(&links), libraries: &request.link_libs, ..Said::default() };
+    complete(&mut gathered.inputs, policy, &said);
     gathered.build = Some(info);
     Ok(gathered)
+}
+
+/// Nobody ships an rlib: what it leaves open shows in the program or library
+/// that it becomes part of. So it is judged where nothing else was built, or
+/// where the release set names it and nothing else.
+fn rlibs_to_judge(
+    policy: &Policy,
+    artifacts: &[CargoArtifact],
+    rlibs: Vec<CargoArtifact>,
+) -> Vec<CargoArtifact> {
+    if artifacts.is_empty() {
+        return rlibs;
+    }
+    let set = policy.artifacts.as_deref().unwrap_or_default();
+    let names = |one: &CargoArtifact, pattern: &At<Pattern>| one.name(false).matches(&pattern.value);
+    let alone = |rlib: &CargoArtifact| {
+        set.iter().any(|pattern| names(rlib, pattern) && !artifacts.iter().any(|other| names(other, pattern)))
+    };
+    rlibs.into_iter().filter(alone).collect()
 }
 
 /// Keeps what belongs to the release, and misses what does not come.
@@ -228,7 +253,11 @@ fn from_files(request: &Request, policy: &Policy) -> Gathered {
         (found, input)
     });
     let mut inputs = Vec::new();
+    let mut paths_named = Vec::new();
     for (found, input) in read {
+        if found.named {
+            paths_named.push(found.path.clone());
+        }
         match &input.reading {
             Reading::Other(format) if !format.ships_elsewhere() && !format.links_later() => {
                 if found.named {
@@ -243,6 +272,9 @@ fn from_files(request: &Request, policy: &Policy) -> Gathered {
         }
     }
     failures.append(&mut collected.failures);
+    let said =
+        Said { libraries: &request.link_libs, triples: &named, named: &paths_named, ..Said::default() };
+    complete(&mut inputs, policy, &said);
     Gathered { inputs, failures, passed_over: collected.passed_over, ..Gathered::default() }
 }
 
@@ -276,6 +308,7 @@ fn read_file(policy: &Policy, path: &Path, named: &[String]) -> Input {
         from_cargo: false,
         stale: None,
         compiler_flags: Vec::new(),
+        undefs: Vec::new(),
         triples,
         verdict: None,
         platforms: Vec::new(),

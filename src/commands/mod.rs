@@ -4,6 +4,7 @@ pub mod baseline;
 mod bind;
 mod causes;
 pub mod check;
+mod complete;
 pub mod diff;
 pub mod explain;
 pub mod gather;

@@ -8,11 +8,14 @@ use jiff::civil::Date;
 use crate::artifact::{Artifact, Format, Libc, ReadError, Role};
 use crate::finding::{Finding, Level, Place};
 use crate::judge::{NamedPlatform, Usage};
+use crate::link::Completeness;
 use crate::loader::Verdict;
 use crate::policy::{Name, Policy, Rules};
 use crate::text::is_unsafe;
 
 mod allowance_unused;
+mod archive_incomplete;
+mod archive_undecidable;
 mod artifact_stale;
 pub mod cpu_too_new;
 mod cpu_undecidable;
@@ -42,6 +45,7 @@ mod symbol_missing;
 mod symbol_undecidable;
 mod symbol_undefined;
 mod text_relocations;
+mod undefs_allowed;
 mod unreadable_artifact;
 mod version_missing;
 mod version_too_new;
@@ -51,6 +55,8 @@ mod wrong_architecture;
 /// Every lint, by name.
 pub static LINTS: &[&Lint] = &[
     &allowance_unused::LINT,
+    &archive_incomplete::LINT,
+    &archive_undecidable::LINT,
     &artifact_stale::LINT,
     &cpu_too_new::LINT,
     &cpu_undecidable::LINT,
@@ -79,6 +85,7 @@ pub static LINTS: &[&Lint] = &[
     &symbol_undecidable::LINT,
     &symbol_undefined::LINT,
     &text_relocations::LINT,
+    &undefs_allowed::LINT,
     &unreadable_artifact::LINT,
     &version_missing::LINT,
     &version_too_new::LINT,
@@ -126,6 +133,8 @@ pub fn find(name: &str) -> Option<&'static Lint> {
 #[derive(Debug)]
 pub enum Reading {
     Facts(Box<Artifact>),
+    /// An object file or archive, held against what a link would find.
+    Linkable(Box<Completeness>),
     Other(Format),
     Unreadable(ReadError),
     /// A reason other than its bytes, in words.
@@ -133,6 +142,15 @@ pub enum Reading {
         message: String,
         help: String,
     },
+}
+
+/// An option by which the linker leaves references undefined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndefsOption {
+    /// `None`: what was told is not known.
+    pub option: Option<String>,
+    /// Who told the linker, in words.
+    pub by: String,
 }
 
 /// Why a file that was not built just now may not be what would be built.
@@ -156,6 +174,8 @@ pub struct Subject<'a> {
     pub stale: Option<&'a Stale>,
     /// What rustc was told by `-C`, as far as it concerns the CPU.
     pub compiler_flags: &'a [String],
+    /// What lets its linker leave references undefined.
+    pub undefs: &'a [UndefsOption],
     pub triple: Option<&'a str>,
     /// What the static loader says, with the libraries at hand.
     pub verdict: Option<&'a Verdict>,
@@ -168,6 +188,13 @@ impl<'a> Subject<'a> {
     pub fn facts(&self) -> Option<&'a Artifact> {
         match self.reading {
             Reading::Facts(facts) => Some(facts),
+            _ => None,
+        }
+    }
+
+    pub fn linkable(&self) -> Option<&'a Completeness> {
+        match self.reading {
+            Reading::Linkable(done) => Some(done),
             _ => None,
         }
     }

@@ -21,6 +21,7 @@ pub const RULE_KEYS: &[&str] = &[
     "packages",
     "install",
     "undefined",
+    "link-libs",
 ];
 
 impl Walk {
@@ -111,6 +112,23 @@ impl Walk {
                     }
                 }
                 keys.undefined = Some(At { value: entries, span });
+            }
+            "link-libs" => {
+                let span = value.span();
+                let libraries = self.strings(value, key);
+                for library in &libraries {
+                    let kind = library.value.split_once('=').map_or("", |(kind, _)| kind);
+                    if library.value.is_empty() || !["", "dylib", "static"].contains(&kind) {
+                        self.problem(
+                            Problem::new(
+                                format!("`{}` names no library", library.value),
+                                library.span.clone(),
+                            )
+                            .help("a name as `-l` takes it, a path, or `static=NAME` for the archive alone"),
+                        );
+                    }
+                }
+                keys.link_libs = Some(At { value: libraries, span });
             }
             _ => self.unknown_key(key, key_span, place, known),
         }

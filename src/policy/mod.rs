@@ -131,6 +131,8 @@ pub struct Keys {
     pub cpu: Option<At<Cpu>>,
     /// Allowed `DT_NEEDED`; each pattern keeps its own span.
     pub libraries: Option<At<Vec<At<Pattern>>>>,
+    /// Libraries that a later link of an archive or object brings, as `-l` takes them.
+    pub link_libs: Option<At<Vec<At<String>>>>,
     /// Symbols that the program which loads the artifact provides.
     pub undefined: Option<At<Vec<At<Allowance>>>>,
     /// Platforms on which the artifact must load, by name or by the path of a description.
@@ -153,6 +155,7 @@ impl Keys {
             && self.libraries.is_none()
             && self.undefined.is_none()
             && self.runs_on.is_none()
+            && self.link_libs.is_none()
     }
 }
 

@@ -10,7 +10,7 @@ pub struct Name {
     /// The one that is shown.
     pub shown: String,
     /// Every one that matches: target name, `package:target`, file name, and
-    /// the file name without `lib` and `.so`.
+    /// the file name without `lib` and `.so`, `.a`, `.rlib` or `.o`.
     pub all: Vec<String>,
 }
 
@@ -18,7 +18,8 @@ impl Name {
     /// The names of a file.
     pub fn of_file(file_name: &str) -> Self {
         let mut all = vec![file_name.to_owned()];
-        let stem = file_name.split_once(".so").map(|(stem, _)| stem);
+        let of_archive = [".a", ".rlib", ".o"].iter().find_map(|ending| file_name.strip_suffix(ending));
+        let stem = file_name.split_once(".so").map(|(stem, _)| stem).or(of_archive);
         all.extend(stem.map(str::to_owned));
         if let Some(bare) = file_name.strip_prefix("lib") {
             all.push(bare.to_owned());
@@ -58,6 +59,7 @@ pub struct Rules {
     pub runs_on: Option<At<Vec<At<String>>>>,
     pub packages: Option<At<Vec<At<Pattern>>>>,
     pub plain_install: Option<At<()>>,
+    pub link_libs: Option<At<Vec<At<String>>>>,
 }
 
 impl Rules {
@@ -107,6 +109,7 @@ impl Rules {
         let linkage = self.linkage.iter().map(|linkage| &linkage.span);
         let libraries = self.libraries.iter().map(|libraries| &libraries.span);
         let undefined = self.undefined.iter().map(|undefined| &undefined.span);
+        let link_libs = self.link_libs.iter().map(|libraries| &libraries.span);
         versions
             .chain(linkage)
             .chain(self.cpu.iter().map(|cpu| &cpu.span))
@@ -115,6 +118,7 @@ impl Rules {
             .chain(self.runs_on.iter().map(|names| &names.span))
             .chain(self.packages.iter().map(|packages| &packages.span))
             .chain(self.plain_install.iter().map(|plain| &plain.span))
+            .chain(link_libs)
             .map(|span| (span.start, span.end))
             .collect::<Vec<_>>()
             .into_iter()
@@ -215,6 +219,7 @@ struct Layers {
     runs_on: Layer<Vec<At<String>>>,
     packages: Layer<Vec<At<Pattern>>>,
     plain_install: Layer<()>,
+    link_libs: Layer<Vec<At<String>>>,
 }
 
 impl Layers {
@@ -262,6 +267,12 @@ impl Layers {
         if let Some(plain) = &keys.plain_install {
             set(&mut self.plain_install, rank, plain, "install", |(), ()| true, problems);
         }
+        if let Some(libraries) = &keys.link_libs {
+            let same = |a: &Vec<At<String>>, b: &Vec<At<String>>| {
+                a.iter().map(|one| &one.value).eq(b.iter().map(|one| &one.value))
+            };
+            set(&mut self.link_libs, rank, libraries, "link-libs", same, problems);
+        }
     }
 
     fn done(self) -> Rules {
@@ -274,6 +285,7 @@ impl Layers {
             runs_on: self.runs_on.map(|layer| layer.1),
             packages: self.packages.map(|layer| layer.1),
             plain_install: self.plain_install.map(|layer| layer.1),
+            link_libs: self.link_libs.map(|layer| layer.1),
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Rules {
     pub install: Option<Install>,
     /// Symbols that the program which loads the artifact provides: globs, literal names, presets ("preset:python").
     pub undefined: Option<Vec<String>>,
+    /// Libraries that a later link of an archive or object file brings: "z", "static=part", a path.
+    pub link_libs: Option<Vec<String>>,
 }
 
 /// Numbers with dots between them, in quotes.

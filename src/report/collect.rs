@@ -175,6 +175,7 @@ fn artifact(input: Input, judged: Judged) -> Artifact {
             artifact.needs = Some(needs(&facts, input.role));
             artifact.facts = Some(facts);
         }
+        Reading::Linkable(done) => artifact.format = Some(done.facts.format),
         Reading::Other(format) => (artifact.status, artifact.format) = (Status::NotExamined, Some(format)),
         Reading::Unreadable(error) => {
             (artifact.status, artifact.error) = (Status::Unreadable, Some(error.to_string()));

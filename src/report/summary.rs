@@ -98,6 +98,18 @@ fn asides(report: &Report) -> Vec<String> {
         let named: Vec<_> = not_examined.iter().map(named).collect();
         lines.push(format!("not examined: {}", named.join(", ")));
     }
+    let archives: Vec<String> = (report.examined())
+        .filter_map(|input| Some(format!("{} ({})", report.shown(&input.path), input.format?)))
+        .collect();
+    if !archives.is_empty() {
+        let (shown, what) = match archives.as_slice() {
+            [one] => (one.clone(), "it is complete was judged, not what a later link makes of it"),
+            many => {
+                (some_of(many, NAMED), "they are complete was judged, not what a later link makes of them")
+            }
+        };
+        lines.push(format!("{shown}: only whether {what}"));
+    }
     if !report.passed_over.is_empty() {
         let kinds: Vec<_> =
             report.passed_over.iter().map(|(kind, number)| count(*number, &escape(kind))).collect();

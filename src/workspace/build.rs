@@ -1,13 +1,15 @@
 //! One `cargo build`, and what its JSON messages say was built.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{CrateType, Message, TargetKind};
 use cfg_expr::targets::get_builtin_target_by_triple;
 
+use super::link_args::{self, Script};
 use super::linker::{self, Found};
+use super::links::Links;
 use super::settings::{Settings, host_triple, installed_host};
 use super::{CargoArtifact, CargoOptions, Manifest, Outputs, cargo};
 use crate::artifact::Role;
@@ -21,6 +23,10 @@ const MESSAGES: &str = "--message-format=json-render-diagnostics";
 #[derive(Debug)]
 pub struct Built {
     pub artifacts: Vec<CargoArtifact>,
+    /// Rlibs of the packages that were asked for.
+    pub rlibs: Vec<CargoArtifact>,
+    /// What was said of links.
+    pub links: Links,
     pub info: BuildInfo,
     /// The crates and build scripts behind them.
     pub outputs: Outputs,
@@ -76,6 +82,14 @@ pub fn build(
     }
     let mut built = Built {
         artifacts: Vec::new(),
+        rlibs: Vec::new(),
+        links: Links {
+            scripts: messages.scripts,
+            rlibs: messages.rlibs,
+            triples: if settings.has_targets() { triples.clone() } else { Vec::new() },
+            linkers: linkers_of(&settings, &triples, host.as_deref(), &linkers),
+            rustc: settings.rustc(),
+        },
         info: BuildInfo {
             profile: options.profile().to_owned(),
             targets: match settings.has_targets() {
@@ -114,7 +128,15 @@ pub fn build(
             }
         };
         let triple = triple.or_else(|| host.clone());
-        built.artifacts.push(CargoArtifact {
+        let flags = triple.as_deref().map(|triple| settings.rustflags(triple)).unwrap_or_default();
+        let scripts = built.links.scripts_of(triple.as_deref());
+        let undefs = match reported.role {
+            Role::Executable => link_args::undefs(&flags, &scripts, &reported.package, &reported.target),
+            Role::SharedObject => Vec::new(),
+        };
+        let list = if reported.rlib { &mut built.rlibs } else { &mut built.artifacts };
+        list.push(CargoArtifact {
+            undefs,
             compiler_flags: settings.cpu_flags(triple.as_deref()),
             package: reported.package,
             package_id: reported.package_id,
@@ -132,6 +154,18 @@ pub fn build(
 pub fn linker_variables(options: &CargoOptions, folder: &Path) -> Result<Vec<(String, OsString)>, Failure> {
     let settings = Settings::load(options, folder)?;
     Ok(find_linkers(&settings).iter().map(Found::variable).collect())
+}
+
+/// The linker of each triple, as far as one is named.
+fn linkers_of(
+    settings: &Settings,
+    triples: &[String],
+    host: Option<&str>,
+    found: &[Found],
+) -> BTreeMap<String, String> {
+    let named = triples.iter().map(String::as_str).chain(host);
+    let named = named.filter_map(|triple| Some((triple.to_owned(), settings.linker(triple)?)));
+    found.iter().map(|found| (found.triple.clone(), found.linker.clone())).chain(named).collect()
 }
 
 fn find_linkers(settings: &Settings) -> Vec<Found> {
@@ -238,6 +272,9 @@ fn install_target(triple: &str) -> String {
 #[derive(Default)]
 struct Messages {
     artifacts: Vec<Reported>,
+    scripts: Vec<Script>,
+    /// Every rlib, and every library of Rust's own kind.
+    rlibs: Vec<PathBuf>,
     count: usize,
     /// Packages of which something was not fresh.
     compiled: BTreeSet<String>,
@@ -250,13 +287,24 @@ struct Reported {
     target: String,
     role: Role,
     path: PathBuf,
+    rlib: bool,
 }
 
 impl Messages {
     fn take(&mut self, message: Message) {
         let artifact = match message {
             Message::CompilerArtifact(artifact) => artifact,
-            Message::BuildScriptExecuted(script) => return self.outputs.take_script(script),
+            Message::BuildScriptExecuted(script) => {
+                self.scripts.push(Script {
+                    package: package_name(&script.package_id.repr, ""),
+                    out_dir: script.out_dir.clone().into(),
+                    libraries: script.linked_libs.iter().map(ToString::to_string).collect(),
+                    folders: (script.linked_paths.iter())
+                        .filter_map(|path| link_args::search_folder(path.as_str()))
+                        .collect(),
+                });
+                return self.outputs.take_script(script);
+            }
             _ => return,
         };
         self.count += 1;
@@ -275,7 +323,9 @@ impl Messages {
         self.outputs.take_crate(&artifact);
         let package = package_name(&artifact.package_id.repr, &artifact.target.name);
         let mut push = |role, path: PathBuf| {
+            let rlib = path.extension().is_some_and(|ending| ending == "rlib");
             self.artifacts.push(Reported {
+                rlib,
                 package: package.clone(),
                 package_id: artifact.package_id.repr.clone(),
                 target: artifact.target.name.clone(),
@@ -288,14 +338,17 @@ impl Messages {
         }
         let links =
             |kind: &CrateType| matches!(kind, CrateType::CDyLib | CrateType::DyLib | CrateType::StaticLib);
-        if !artifact.target.crate_types.iter().any(links) {
-            return;
-        }
+        let links = artifact.target.crate_types.iter().any(links);
         for file in artifact.filenames {
             // A library of a dependency stays below `deps`: nobody ships it.
             let below_deps = file.parent().is_some_and(|folder| folder.file_name() == Some("deps"));
             let name = file.file_name().unwrap_or_default();
-            if !below_deps && (is_shared(name) || name.ends_with(".a") || name.ends_with(".lib")) {
+            let rlib = name.ends_with(".rlib");
+            if rlib || (links && is_shared(name)) {
+                self.rlibs.push(file.clone().into());
+            }
+            let final_file = links && (is_shared(name) || name.ends_with(".a") || name.ends_with(".lib"));
+            if !below_deps && (rlib || final_file) {
                 push(Role::SharedObject, file.into());
             }
         }

@@ -7,6 +7,8 @@ use std::time::SystemTime;
 
 use cargo_metadata::{CrateType, Metadata, Package, Target, TargetKind};
 
+use super::link_args::{self, Script};
+use super::links::Links;
 use super::settings::{Settings, host_triple, installed_host};
 use super::{CargoArtifact, CargoOptions, Manifest, cargo};
 use crate::artifact::Role;
@@ -18,6 +20,8 @@ use crate::report::{BuildInfo, Failure};
 #[derive(Debug)]
 pub struct Expected {
     pub artifacts: Vec<CargoArtifact>,
+    /// What build scripts left on disk about links.
+    pub links: Links,
     pub info: BuildInfo,
 }
 
@@ -59,8 +63,15 @@ pub fn expected(options: &CargoOptions, manifest: &Manifest, folder: &Path) -> R
     let packages = selected(options, &metadata)?;
     are_there(options, &packages)?;
     let mut artifacts = Vec::new();
+    let mut links = Links { rustc: settings.rustc(), ..Links::default() };
     for (triple, folder) in &targets {
         let folder = folder.join(profile_folder(options.profile()));
+        let scripts: Vec<Script> = link_args::scripts_of_folder(&folder);
+        if let Some(triple) = triple {
+            links.linkers.extend(settings.linker(triple).map(|linker| (triple.clone(), linker)));
+        }
+        links.scripts.extend(scripts.iter().cloned());
+        let flags = triple.as_deref().map(|triple| settings.rustflags(triple)).unwrap_or_default();
         let own = packages.iter().flat_map(|package| {
             let features = features(options, package);
             let targets = package.targets.iter().filter(move |target| wanted(options, target, &features));
@@ -74,7 +85,12 @@ pub fn expected(options: &CargoOptions, manifest: &Manifest, folder: &Path) -> R
         });
         for (package, target) in own.chain(linked) {
             for (role, path) in files(target, &folder, triple.as_deref()) {
+                let undefs = match role {
+                    Role::Executable => link_args::undefs(&flags, &scripts, &package.name, &target.name),
+                    Role::SharedObject => Vec::new(),
+                };
                 artifacts.push(CargoArtifact {
+                    undefs,
                     compiler_flags: settings.cpu_flags(triple.as_deref()),
                     package: package.name.to_string(),
                     package_id: package.id.repr.clone(),
@@ -87,10 +103,15 @@ pub fn expected(options: &CargoOptions, manifest: &Manifest, folder: &Path) -> R
             }
         }
     }
+    links.triples = if settings.has_targets() {
+        targets.iter().filter_map(|(triple, _)| triple.clone()).collect()
+    } else {
+        Vec::new()
+    };
     let targets = targets.iter().map(|(triple, _)| triple.clone().unwrap_or_else(|| "host".to_owned()));
     let info =
         BuildInfo { profile: options.profile().to_owned(), targets: targets.collect(), compiled: None };
-    Ok(Expected { artifacts, info })
+    Ok(Expected { artifacts, links, info })
 }
 
 /// What is to be said of an expected file that is not there.

@@ -2,7 +2,9 @@
 
 mod build;
 mod layout;
+mod link_args;
 mod linker;
+mod links;
 mod locate;
 mod outputs;
 mod relink;
@@ -14,12 +16,14 @@ use std::path::PathBuf;
 
 use crate::artifact::Role;
 use crate::judge::Input;
-use crate::lints::{Reading, Stale};
+use crate::lints::{Reading, Stale, UndefsOption};
 use crate::policy::Name;
 use crate::report::Failure;
 
 pub use self::build::build;
 pub use self::layout::{expected, missing};
+pub use self::linker::{cross_compiler, is_foreign};
+pub use self::links::Links;
 pub use self::locate::{Manifest, locate, policy_below, work_tree};
 pub use self::outputs::{Outputs, Script, metadata, std_rlibs};
 pub use self::relink::relink;
@@ -223,6 +227,8 @@ pub struct CargoArtifact {
     pub triple: Option<String>,
     pub stale: Option<Stale>,
     pub compiler_flags: Vec<String>,
+    /// What lets its linker leave references undefined.
+    pub undefs: Vec<UndefsOption>,
 }
 
 impl CargoArtifact {
@@ -246,6 +252,7 @@ impl CargoArtifact {
             triples,
             stale: self.stale,
             compiler_flags: self.compiler_flags,
+            undefs: self.undefs,
             path: self.path,
             verdict: None,
             platforms: Vec::new(),

@@ -96,7 +96,23 @@ impl Settings {
         found
     }
 
-    fn rustflags(&self, triple: &str) -> Vec<String> {
+    /// The linker that is named for a triple.
+    pub fn linker(&self, triple: &str) -> Option<String> {
+        if let Some(by_variable) =
+            std::env::var(super::linker::variable(triple)).ok().filter(|name| !name.is_empty())
+        {
+            return Some(by_variable);
+        }
+        if let Some(by_override) =
+            self.overridden(&["target", triple, "linker"]).and_then(toml::Value::as_str)
+        {
+            return Some(by_override.to_owned());
+        }
+        let by_file = self.config.linker(triple).ok().flatten();
+        by_file.map(|linker| linker.to_string_lossy().into_owned())
+    }
+
+    pub fn rustflags(&self, triple: &str) -> Vec<String> {
         let flags = self.config.rustflags(triple).ok().flatten();
         let mut flags = flags.map(|flags| flags.flags).unwrap_or_default();
         for path in [&["target", triple, "rustflags"][..], &["build", "rustflags"][..]] {

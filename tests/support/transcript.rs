@@ -44,6 +44,10 @@ impl Transcript {
     }
 
     fn block(&mut self, bytes: &[u8]) {
+        // Cargo says it where another cargo happens to run; whether that is so is no part of a case.
+        const WAITING: &[u8] = b"    Blocking waiting for file lock on ";
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        let bytes: Vec<u8> = lines.filter(|line| !line.starts_with(WAITING)).flatten().copied().collect();
         for chunk in bytes.utf8_chunks() {
             self.text.push_str(chunk.valid());
             for byte in chunk.invalid() {

@@ -64,7 +64,7 @@ struct Elf<'s, H: FileHeader<Endian = Endianness>> {
 }
 
 /// One record out of bytes that are as long as the record.
-fn record<T: Pod>(bytes: &[u8]) -> T {
+pub(super) fn record<T: Pod>(bytes: &[u8]) -> T {
     *pod::from_bytes::<T>(bytes)
         .expect("the bytes were read by the record's size, and records are unaligned")
         .0
@@ -363,7 +363,7 @@ fn runs_past(address: u64, what: &str) -> ReadError {
     ReadError::Malformed(format!("{what} at address {address:#x} runs past the end of its segment"))
 }
 
-fn lossy(bytes: &[u8]) -> String {
+pub(super) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -212,12 +212,15 @@ impl Chosen {
     pub fn hint(self, name: &str) -> Option<String> {
         let host = self.preset.host;
         if let Some(versions) = self.preset.versions_with(name) {
-            return Some(format!("`{}` lacks it: {host} has it in {versions}", self.id()));
+            return Some(format!("`{}` lacks `{name}`: {host} has it in {versions}", self.id()));
         }
         let python = &PRESETS.iter().find(|preset| preset.name == "python")?;
         let versions = python.versions_with(name)?;
         (self.preset.name == "python-abi3").then(|| {
-            format!("`{}` lacks it: not of the Stable ABI; CPython {versions} has it all the same", self.id())
+            format!(
+                "`{}` lacks `{name}`: not of the Stable ABI; CPython {versions} has it all the same",
+                self.id()
+            )
         })
     }
 }
@@ -336,11 +339,11 @@ mod tests {
         let hint = |word: &str, name: &str| chosen(word).hint(name);
         assert_eq!(
             hint("napi-8", "node_api_symbol_for").unwrap(),
-            "`preset:napi-8` lacks it: Node-API has it in 9 and newer"
+            "`preset:napi-8` lacks `node_api_symbol_for`: Node-API has it in 9 and newer"
         );
         assert_eq!(
             hint("lua-5.4", "luaL_register").unwrap(),
-            "`preset:lua-5.4` lacks it: Lua has it in 5.1 and older"
+            "`preset:lua-5.4` lacks `luaL_register`: Lua has it in 5.1 and older"
         );
         assert!(hint("python-abi3", "PyUnicode_New").unwrap().contains("not of the Stable ABI"));
         assert_eq!(hint("napi-8", "helper"), None);

@@ -10,6 +10,7 @@ mod table;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
@@ -42,6 +43,7 @@ const READELF: [&str; 2] = ["-dVW", "--dyn-syms"];
 const LARGE_CPU: f64 = 1.0;
 const LARGE_PEAK: f64 = 2.0;
 const FILES_CPU: f64 = 1.0 / 3.0;
+const ARCHIVE_CPU: f64 = 1.0;
 const WORKSPACE_WALL: f64 = 1.15;
 const HELLO_MORE_MS: f64 = 10.0;
 
@@ -53,6 +55,7 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
     for (what, figure) in [
         ("one large shared object", Bench::large as fn(&Bench) -> anyhow::Result<Vec<Row>>),
         ("many files", Bench::many),
+        ("a static library", Bench::archive),
         ("a large workspace", Bench::workspace),
         ("a small package", Bench::hello),
     ] {
@@ -289,6 +292,35 @@ impl Bench {
             });
         }
         Ok(rows)
+    }
+
+    /// Whether an archive is complete, beside a list of its symbols.
+    fn archive(&self) -> anyhow::Result<Vec<Row>> {
+        let project = project::staticlib(self.folder())?;
+        process::run(
+            process::cargo().args(["build", "--quiet", "--manifest-path"]).arg(project.join("Cargo.toml")),
+        )?;
+        let file = project.join("target/debug/libarchive.a");
+        let size =
+            fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?.len() / 1_000_000;
+        let members = process::output(Command::new("ar").arg("t").arg(&file))?.lines().count();
+        ensure!(members >= 300, "{} has {members} members; 300 were expected", file.display());
+        let policy = self.folder().join("undefined.toml");
+        fs::write(&policy, "undefined = []\n")
+            .with_context(|| format!("cannot write {}", policy.display()))?;
+        let args: [&Path; 6] =
+            ["compat".as_ref(), "check".as_ref(), "--policy".as_ref(), &policy, "--artifact".as_ref(), &file];
+        let ours = Call::new(&self.ours, args, self.folder(), &[0]);
+        // Without the plug-in, which knows nothing of these members and says so for each.
+        let nm = ["-A", "--plugin", "/dev/null"].map(OsString::from).into_iter();
+        let plain = Call::new("nm", nm.chain([file.clone().into()]), self.folder(), &[0, 1]);
+        let usual = Call::new("nm", ["-A".as_ref(), file.as_path()], self.folder(), &[0, 1]);
+        let runs = alternate(self.runs, &[vec![usual], vec![plain], vec![ours]])?;
+        let what = format!("static library of {members} members, {size} MB, complete");
+        let row = |name: &str, peer: usize| {
+            cpu_row(format!("{what}: CPU"), &runs[2], &runs[peer], name, ARCHIVE_CPU)
+        };
+        Ok(vec![row("`nm -A`", 0), Row { limit: None, ..row("`nm -A` without plug-in", 1) }])
     }
 
     /// Ours and `cargo build` in a project.

@@ -17,6 +17,15 @@ const ROWS: usize = 10;
 /// A policy that every artifact built here keeps.
 const POLICY: &str = "glibc = \"2.99\"\n";
 
+/// A staticlib: Rust's own libraries alone are some 300 members.
+pub fn staticlib(folder: &Path) -> anyhow::Result<PathBuf> {
+    let root = folder.join("staticlib");
+    write(&root.join("Cargo.toml"), &(package("archive") + "[lib]\ncrate-type = [\"staticlib\"]\n"))?;
+    let source = "#[unsafe(no_mangle)]\npub extern \"C\" fn length(number: u64) -> usize {\n    format!(\"{number}\").len()\n}\n";
+    write(&root.join("src/lib.rs"), source)?;
+    Ok(root)
+}
+
 /// A workspace of `MEMBERS` packages.
 pub fn workspace(folder: &Path) -> anyhow::Result<PathBuf> {
     let root = folder.join("workspace");
