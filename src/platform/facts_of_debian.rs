@@ -3,7 +3,7 @@
 use super::{LibraryFacts, Probe, System, find};
 use crate::artifact::Arch;
 
-const ARCHITECTURES: &[&str] = &["x86_64", "s390x", "powerpc64le"];
+const ARCHITECTURES: &[&str] = &["x86_64", "aarch64", "s390x", "powerpc64le"];
 
 fn with(platform: &str, arch: &str, check: impl Fn(&System)) {
     let arch: Arch = super::published::arch(arch).unwrap();
@@ -38,6 +38,7 @@ fn is_absent(system: &System, name: &str) -> bool {
 fn each_architecture_has_its_loader_where_programs_ask_for_it() {
     for (arch, path) in [
         ("x86_64", "/lib64/ld-linux-x86-64.so.2"),
+        ("aarch64", "/lib/ld-linux-aarch64.so.1"),
         ("s390x", "/lib/ld64.so.1"),
         ("powerpc64le", "/lib64/ld64.so.2"),
     ] {
@@ -178,4 +179,20 @@ fn published_platforms_decide_three_libraries() {
             other => panic!("{other:?}"),
         }
     });
+}
+
+#[test]
+fn the_oldest_and_the_newest() {
+    with("debian-11", "x86_64", |system| {
+        assert_eq!(system.about().glibc().unwrap().to_string(), "2.31");
+        facts(system, "libc.so.6", |libc| assert!(!libc.nodes.iter().any(|node| node == "GLIBC_2.32")));
+        assert!(matches!(library(system, "libssl.so.1.1"), Probe::Library(_)));
+    });
+    assert!(find("debian-11").unwrap().system(super::published::arch("s390x").unwrap()).is_none());
+    for arch in ARCHITECTURES {
+        with("debian-testing", arch, |system| {
+            assert!(system.about().glibc().unwrap() >= crate::artifact::Release::parse("2.41").unwrap());
+            assert!(system.about().provenance.iter().any(|(what, _)| what.contains("SHA-256")));
+        });
+    }
 }

@@ -23,9 +23,9 @@ const LARGEST_PART: u32 = 64 << 20;
 pub const TRIPLET: &str = "{triplet}";
 /// How many lists the paths of other shared objects are divided into.
 pub const OTHERS: u64 = 64;
-/// A path that is not there is taken for one that is there once in 2^20 times.
+/// A path that is not there is taken for one that is there once in 2^12 times.
 /// The answer is then "unknown", never "found".
-pub const OTHERS_SURETY: u8 = 20;
+pub const OTHERS_SURETY: u8 = 12;
 
 /// Why a description could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

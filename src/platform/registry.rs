@@ -18,8 +18,10 @@ macro_rules! files {
 
 /// Name and text. A test holds the list against the folder.
 const FILES: &[(&str, &str)] = files![
+    "debian-11",
     "debian-12",
     "debian-13",
+    "debian-testing",
     "ubuntu-20.04",
     "ubuntu-22.04",
     "ubuntu-24.04",

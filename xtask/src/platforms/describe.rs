@@ -62,7 +62,7 @@ pub fn draft(
     platform: &str,
     suite: &str,
     arch: &str,
-    dependents: usize,
+    worth: usize,
     read: usize,
 ) -> anyhow::Result<Draft> {
     let place = cache.join(format!("{suite}-{arch}"));
@@ -78,16 +78,38 @@ pub fn draft(
             draft
         }
     };
-    let count = packages::dependents(&index);
+    choose(&mut draft, &index, worth);
+    Ok(draft)
+}
+
+/// Keeps the symbols of a plain install's packages, and of those that are worth their bytes: so many dependents for
+/// each thousand symbols. Of the others the symbols are then unknown.
+fn choose(draft: &mut Draft, index: &Packages, worth: usize) {
+    let dependents = packages::dependents(index);
+    let mut symbols: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in &draft.entries {
+        if let What::Library(facts) = &entry.what {
+            *symbols.entry(entry.package.clone()).or_default() += facts.symbols.as_ref().map_or(0, Vec::len);
+        }
+    }
     for entry in &mut draft.entries {
+        let package = entry.package.as_str();
+        let needed_by = dependents.get(package).copied().unwrap_or(0);
+        let is_worth = needed_by * 1000 >= worth * symbols.get(package).copied().unwrap_or(0);
         if let What::Library(facts) = &mut entry.what
-            && count.get(entry.package.as_str()).copied().unwrap_or(0) < dependents
-            && !is_wanted(&entry.package, &index)
+            && !(entry.plain || is_worth || is_wanted(package, index))
         {
             facts.symbols = None;
         }
     }
-    Ok(draft)
+    // Of packages that are only named the versions are of no use.
+    let read: BTreeSet<&str> = draft
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry.what, What::Library(_)))
+        .map(|entry| entry.package.as_str())
+        .collect();
+    draft.packages.retain(|(name, _)| read.contains(name.as_str()));
 }
 
 fn make(

@@ -41,8 +41,8 @@ const SUITES: &[Suite] = &[
 /// Where the descriptions go, in the repository.
 const PACK: &str = "src/platform/data/debian.pack";
 
-/// A library's symbols are kept where so many packages depend on its package.
-const DEPENDENTS: usize = 20;
+/// A package's symbols are kept where so many other packages depend on it for each thousand of them.
+const WORTH: usize = 6;
 
 /// So many packages must depend on a package for it to be looked into; a plain install's are in any case.
 const READ: usize = 20;
@@ -56,7 +56,7 @@ struct Options {
     /// `debian-12/s390x`, or nothing: all.
     only: Vec<String>,
     output: PathBuf,
-    dependents: usize,
+    worth: usize,
     /// Packages with so many dependents are looked into.
     read: usize,
     surety: u8,
@@ -76,7 +76,7 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
                     suite.platform,
                     suite.suite,
                     arch,
-                    options.dependents,
+                    options.worth,
                     options.read,
                 )
                 .with_context(|| format!("cannot describe {name}"))?;
@@ -100,7 +100,7 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
         cache: std::env::temp_dir().join("cargo-compat-platforms"),
         only: Vec::new(),
         output: crate::root().join(PACK),
-        dependents: DEPENDENTS,
+        worth: WORTH,
         read: READ,
         surety: SURETY,
     };
@@ -111,7 +111,7 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
             "--cache" => options.cache = Path::new(value()?).to_path_buf(),
             "--output" => options.output = Path::new(value()?).to_path_buf(),
             "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
-            "--dependents" => options.dependents = value()?.parse()?,
+            "--worth" => options.worth = value()?.parse()?,
             "--read" => options.read = value()?.parse()?,
             "--surety" => options.surety = value()?.parse()?,
             other => return Err(Usage(format!("`platforms` does not take `{other}`")).into()),
