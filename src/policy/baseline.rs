@@ -79,7 +79,10 @@ fn word(item: &Item) -> Option<String> {
         Item::Cpu { cpu, .. } => cpu.clone(),
         Item::Symbol { name, version: Some(version), .. } => format!("{name}@{version}"),
         Item::Symbol { name, version: None, .. } => name.clone(),
-        Item::Source { .. } => return None,
+        Item::Reference { name, .. } => name.clone(),
+        Item::LinkOption { option, .. } => option.clone()?,
+        // Members are called by hashes that change.
+        Item::Source { .. } | Item::Unread { .. } => return None,
     })
 }
 
