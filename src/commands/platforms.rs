@@ -152,6 +152,14 @@ fn libraries(system: &System) -> Result<BTreeMap<String, String>, platform::Brok
         }
     })?;
     names.retain(|name, _| !targets.contains(name));
+    // Where links are not known, the shorter of two names of a package is the one that programs ask for.
+    let all: Vec<(String, String)> = names.clone().into_iter().collect();
+    for pair in all.windows(2) {
+        let [(short, package), (long, other)] = pair else { continue };
+        if package == other && long.strip_prefix(short.as_str()).is_some_and(|rest| rest.starts_with('.')) {
+            names.remove(long);
+        }
+    }
     Ok(names)
 }
 

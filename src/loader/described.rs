@@ -159,6 +159,10 @@ struct DescribedLibrary(Arc<Library>);
 impl Offers for DescribedLibrary {
     fn offers(&self, reference: Reference<'_>) -> Answer {
         let Some(facts) = &self.0.facts else { return Answer::Unknown };
+        // A node that is there, and whose symbols are not known.
+        if reference.version.is_some_and(|version| facts.later_nodes.iter().any(|node| node == version)) {
+            return Answer::Unknown;
+        }
         match facts.find(reference.name) {
             None => Answer::Unknown,
             Some(found) if accepts(found.iter().copied(), facts.has_version_table, reference) => Answer::Yes,

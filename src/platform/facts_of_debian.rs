@@ -164,13 +164,6 @@ fn published_platforms_decide_three_libraries() {
         assert!(matches!(system.probe("/lib/ld64.so.1"), Probe::Library(_)));
         assert!(matches!(system.probe("/lib/ld-musl-s390x.so.1"), Probe::Absent));
     });
-    // What is newer than every description has nodes, and unknown symbols.
-    with("ubuntu-26.04", "x86_64", |system| {
-        facts(system, "libc.so.6", |libc| {
-            assert!(libc.nodes.iter().any(|node| node == "GLIBC_2.43"));
-            assert!(libc.find("not_yet_written").is_none() && libc.find("gettid").is_some());
-        });
-    });
     with("manylinux_2_17", "powerpc64le", |system| assert!(is_absent(system, "libssl.so.3")));
     with("alpine-3.22", "x86_64", |system| {
         assert!(matches!(system.probe("/lib64/ld-linux-x86-64.so.2"), Probe::Absent));
@@ -194,5 +187,28 @@ fn the_oldest_and_the_newest() {
             assert!(system.about().glibc().unwrap() >= crate::artifact::Release::parse("2.41").unwrap());
             assert!(system.about().provenance.iter().any(|(what, _)| what.contains("SHA-256")));
         });
+    }
+}
+
+#[test]
+fn what_is_newer_than_every_description_is_not_known() {
+    let text =
+        "title = 'later'\n[cpu]\nx86_64 = ''\n[libraries]\nlayout = 'lib64'\nglibc = '2.60'\n[sources]\n";
+    let published = super::published::Published::parse(text).unwrap();
+    let arch: Arch = super::published::arch("x86_64").unwrap();
+    let testing = find("debian-testing").unwrap();
+    let described = [testing.system(arch).unwrap()];
+    let libraries = published.libraries.as_ref().unwrap();
+    let system = System::published("later", libraries, arch, &described).unwrap();
+    facts(&system, "libc.so.6", |libc| {
+        assert!(libc.nodes.iter().any(|node| node == "GLIBC_2.60"));
+        assert!(!libc.nodes.iter().any(|node| node == "GLIBC_2.61"));
+        assert!(libc.later_nodes.iter().any(|node| node == "GLIBC_2.59"));
+        assert!(libc.find("not_yet_written").is_none() && libc.find("gettid").is_some());
+    });
+    // Nothing is said of its libstdc++ but that it has one.
+    match library(&system, "libstdc++.so.6") {
+        Probe::Library(found) => assert!(found[0].facts.is_none()),
+        other => panic!("{other:?}"),
     }
 }
