@@ -175,6 +175,7 @@ mod tests {
         keep("check.schema.json", &schema::<crate::report::Report>());
         keep("diff.schema.json", &schema::<crate::report::DiffObject<'static>>());
         keep("why.schema.json", &schema::<crate::report::why::Report>());
+        keep("platforms.schema.json", &schema::<crate::report::PlatformsObject<'static>>());
         keep("show.schema.json", &schema::<crate::report::ShowObject<'static>>());
         keep("show-lines.schema.json", &schema::<crate::report::ShowLine>());
     }

@@ -34,6 +34,8 @@ pub use self::diff::Object as DiffObject;
 pub use self::diff::{Diff, diff};
 pub use self::model::{Report, SCHEMA_VERSION};
 pub use self::pages::{lint_list, lint_page};
+#[cfg(test)]
+pub use self::platforms::Object as PlatformsObject;
 pub use self::platforms::{
     Compared, Imported, platform_diff, platform_imported, platform_list, platform_page,
 };

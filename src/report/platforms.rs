@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::model::{SCHEMA_VERSION, Tool};
 use super::{MessageFormat, Streams, json};
+use crate::exit::KEPT;
 use crate::platform::{Platform, System};
 use crate::text::{count, escape, path as shown};
 
@@ -27,6 +28,7 @@ pub struct Imported {
 
 /// What changed between two platforms, on one architecture.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compared {
     pub arch: String,
     /// Library and package.
@@ -37,27 +39,39 @@ pub struct Compared {
     pub kept: usize,
 }
 
+/// The report of `cargo compat platforms list|show|diff --message-format json`.
 #[derive(Serialize)]
-struct Object<T> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, expect(missing_debug_implementations, reason = "it is only written"))]
+pub struct Object<'a> {
     schema_version: u32,
     tool: Tool,
     command: &'static str,
-    #[serde(flatten)]
-    what: T,
+    exit_code: u8,
+    /// Of `list` and `show`.
+    platforms: Vec<Facts<'a>>,
+    /// Of `diff`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<Diff<'a>>,
 }
 
-impl<T> Object<T> {
-    fn new(command: &'static str, what: T) -> Self {
-        Self { schema_version: SCHEMA_VERSION, tool: Tool::this(), command, what }
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Diff<'a> {
+    old: &'a str,
+    new: &'a str,
+    architectures: &'a [Compared],
+}
+
+impl<'a> Object<'a> {
+    fn new(command: &'static str, platforms: Vec<Facts<'a>>) -> Self {
+        let tool = Tool::this();
+        Self { schema_version: SCHEMA_VERSION, tool, command, exit_code: KEPT, platforms, diff: None }
     }
 }
 
 #[derive(Serialize)]
-struct List<'a> {
-    platforms: Vec<Facts<'a>>,
-}
-
-#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Facts<'a> {
     name: &'a str,
     title: &'a str,
@@ -70,6 +84,7 @@ struct Facts<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct OnArch {
     arch: String,
     libc: String,
@@ -104,7 +119,7 @@ pub fn platform_list(
     let mut out = streams.out();
     if format == MessageFormat::Json {
         let platforms = platforms.iter().map(|platform| facts(platform)).collect();
-        json::write(&mut out, &Object::new("platforms list", List { platforms }))?;
+        json::write(&mut out, &Object::new("platforms list", platforms))?;
         return out.flush();
     }
     let rows = platforms.iter().map(|platform| {
@@ -140,7 +155,7 @@ pub fn platform_list(
 pub fn platform_page(platform: &Platform, format: MessageFormat, streams: &Streams) -> io::Result<()> {
     let mut out = streams.out();
     if format == MessageFormat::Json {
-        json::write(&mut out, &Object::new("platforms show", facts(platform)))?;
+        json::write(&mut out, &Object::new("platforms show", vec![facts(platform)]))?;
         return out.flush();
     }
     writeln!(out, "{HEADING}{}{HEADING:#}: {}", escape(platform.name()), escape(platform.title()))?;
@@ -217,16 +232,11 @@ pub fn platform_diff(
     format: MessageFormat,
     streams: &Streams,
 ) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Diff<'a> {
-        old: &'a str,
-        new: &'a str,
-        architectures: &'a [Compared],
-    }
     let mut out = streams.out();
     if format == MessageFormat::Json {
-        let what = Diff { old: old.name(), new: new.name(), architectures: compared };
-        json::write(&mut out, &Object::new("platforms diff", what))?;
+        let mut object = Object::new("platforms diff", Vec::new());
+        object.diff = Some(Diff { old: old.name(), new: new.name(), architectures: compared });
+        json::write(&mut out, &object)?;
         return out.flush();
     }
     for (at, one) in compared.iter().enumerate() {
