@@ -129,7 +129,7 @@ fn finding(
             (None, _) => finding.notes.extend(hint(subject, one.name)),
             (Some(_), Provided::NotAllowed { preset_hint: Some(hint), .. }) => {
                 narrower = true;
-                finding.notes.push(format!("`{}`: {hint}", escape(one.name)));
+                finding.notes.push(hint);
             }
             (Some(_), _) => {}
         }
