@@ -1,6 +1,8 @@
 //! The command line: `clap` is used only here.
 
 mod from;
+mod platforms;
+mod run;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,7 +10,9 @@ use std::path::PathBuf;
 use self::from::FromArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{check, diff, init, merge, platforms, show, why};
+use self::platforms::PlatformsCommand;
+use self::run::TestArgs;
+use crate::commands::{check, diff, init, make_root, merge, show, test, why};
 use crate::finding::Level;
 use crate::report::MessageFormat;
 
@@ -21,8 +25,10 @@ pub enum Task {
     Init(Box<init::Options>),
     Show(show::Options),
     Why(Box<why::Options>),
+    Test(Box<test::Options>),
+    MakeRoot(make_root::Options),
     Explain(Option<String>),
-    Platforms(platforms::Options),
+    Platforms(crate::commands::platforms::Options),
     Completions(String),
 }
 
@@ -58,8 +64,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Message
         Command::Diff(args) => Task::Diff(args.into_options(&common)),
         Command::Report { action: ReportAction::Merge(args) } => Task::Merge(args.into_options(&common)),
         Command::Why(args) => Task::Why(Box::new(args.into_options(&common))),
+        Command::Test(args) => Task::Test(Box::new(args.into_options(&common))),
         Command::Explain { lint } => Task::Explain(lint),
-        Command::Platforms { command } => Task::Platforms(command.into()),
+        Command::Platforms { command } => command.into_task(&common),
         Command::Completions { shell } => Task::Completions(completions(shell)),
         Command::Show(args) => Task::Show(show::Options {
             files: args.files,
@@ -144,6 +151,8 @@ enum Command {
     },
     /// Print who brought in a symbol, a version or a library
     Why(Box<WhyArgs>),
+    /// Run the tests, or programs, in the root they must run in, and hold the verdict against the real loader's
+    Test(Box<TestArgs>),
     /// Print the page of one lint, or a list of all
     Explain {
         /// Its name, as in error[NAME]
@@ -220,81 +229,6 @@ impl From<Format> for MessageFormat {
             Format::Github => Self::Github,
             Format::Markdown => Self::Markdown,
             Format::Html => Self::Html,
-        }
-    }
-}
-
-/// Systems, and what is known of them.
-#[derive(Debug, Subcommand)]
-enum PlatformsCommand {
-    /// List every platform that is known
-    List {
-        /// How to print it
-        #[arg(long, value_name = "FMT", default_value = "human")]
-        message_format: TableFormat,
-    },
-    /// Print what is known of one platform
-    Show {
-        /// Its name, or the path of a description
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// How to print it
-        #[arg(long, value_name = "FMT", default_value = "human")]
-        message_format: TableFormat,
-    },
-    /// Print which libraries are gone, new and renamed between two platforms
-    Diff {
-        /// The older one
-        #[arg(value_name = "OLD")]
-        old: String,
-        /// The newer one
-        #[arg(value_name = "NEW")]
-        new: String,
-        /// On this architecture only, by its name in triples (repeatable)
-        #[arg(long, value_name = "ARCH")]
-        arch: Vec<String>,
-        /// How to print it
-        #[arg(long, value_name = "FMT", default_value = "human")]
-        message_format: TableFormat,
-    },
-    /// Describe any system from its root folder or an archive of it
-    Import {
-        /// What reports call it
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// The system's root folder
-        #[arg(long, value_name = "DIR", required_unless_present = "archive", conflicts_with = "archive")]
-        root: Option<PathBuf>,
-        /// A tar archive of it, as `docker export` writes it; `-` is standard input
-        #[arg(long, value_name = "FILE")]
-        archive: Option<PathBuf>,
-        /// Where to write the description [default: NAME.platform]
-        #[arg(long, value_name = "FILE")]
-        output: Option<PathBuf>,
-        /// Replace what is there
-        #[arg(long)]
-        force: bool,
-    },
-}
-
-impl From<PlatformsCommand> for platforms::Options {
-    fn from(command: PlatformsCommand) -> Self {
-        match command {
-            PlatformsCommand::List { message_format } => Self::List(message_format.into()),
-            PlatformsCommand::Show { name, message_format } => {
-                Self::Show { name, format: message_format.into() }
-            }
-            PlatformsCommand::Diff { old, new, arch, message_format } => {
-                Self::Diff { old, new, architectures: arch, format: message_format.into() }
-            }
-            PlatformsCommand::Import { name, root, archive, output, force } => {
-                let from = match root {
-                    Some(root) => platforms::From::Root(root),
-                    // clap asks for one of the two.
-                    None => platforms::From::Archive(archive.unwrap_or_else(|| "-".into())),
-                };
-                Self::Import { name, from, output, force }
-            }
         }
     }
 }

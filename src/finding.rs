@@ -119,8 +119,31 @@ pub enum Item {
         version: Option<String>,
         /// The library that the version is needed of.
         file: Option<String>,
-        /// When the loader looks for it; absent where it never does.
+        /// When the loader looks for it; absent where it never does, or where that is not told.
         at: Option<BoundAt>,
+    },
+    /// A test of libtest.
+    Test {
+        name: String,
+    },
+    /// An instruction that the CPU does not know.
+    Instruction {
+        address: u64,
+        object: Option<String>,
+        function: Option<String>,
+        /// In hexadecimal, as they lie in memory.
+        bytes: String,
+    },
+    /// What a program ended by: a signal's number, an exit code.
+    Ended {
+        signal: Option<i32>,
+        code: Option<i32>,
+    },
+    /// What the static verdict and the loader say.
+    Verdicts {
+        subject: String,
+        predicted: String,
+        loader: String,
     },
 }
 

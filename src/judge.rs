@@ -1,6 +1,8 @@
 //! Holds artifacts against the policy: runs the lints, applies exceptions,
 //! keeps count of what was used. No I/O.
 
+mod trials;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
@@ -19,6 +21,8 @@ use crate::runs_on::OnPlatform;
 use crate::text::{did_you_mean, some_of};
 
 const ALLOWANCE_UNUSED: &str = "allowance_unused";
+
+pub use self::trials::{UnusableCpu, judge_trials};
 
 /// What a run covers.
 #[derive(Debug, Default)]

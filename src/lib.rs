@@ -9,6 +9,7 @@ pub mod blame;
 mod cli;
 mod commands;
 pub mod diff;
+pub mod emulate;
 pub mod exit;
 mod files;
 pub mod finding;
@@ -47,6 +48,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run_command(args: Vec<OsString>) -> ExitCode {
+    if let Some(code) = commands::test::entry(&args) {
+        return ExitCode::from(code);
+    }
     let parsed = match cli::parse(args) {
         Ok(parsed) => parsed,
         Err(message) => {
@@ -65,6 +69,8 @@ fn run_command(args: Vec<OsString>) -> ExitCode {
         Task::Merge(options) => commands::merge::run(options, &streams),
         Task::Platforms(options) => commands::platforms::run(&options, &streams),
         Task::Why(options) => commands::why::run(*options, &streams),
+        Task::Test(options) => commands::test::run(*options, &streams),
+        Task::MakeRoot(options) => commands::make_root::run(&options, &streams),
         Task::Show(options) => commands::show::run(&options, &streams),
     })
 }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// A command that could not be carried out.
 #[derive(Debug)]
@@ -24,13 +24,24 @@ impl fmt::Display for ProcessError {
 pub struct Invocation {
     pub program: OsString,
     pub args: Vec<OsString>,
-    pub env: Vec<(String, OsString)>,
+    pub env: Vec<(OsString, OsString)>,
+    /// Nothing of our own environment is passed on.
+    pub clear_env: bool,
+    /// What it is told that it is called, where that is not the path.
+    pub name: Option<OsString>,
     pub folder: Option<PathBuf>,
 }
 
 impl Invocation {
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: Vec::new(), folder: None }
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            clear_env: false,
+            name: None,
+            folder: None,
+        }
     }
 
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
@@ -49,6 +60,13 @@ impl Invocation {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
+        #[cfg(unix)]
+        if let Some(name) = &self.name {
+            std::os::unix::process::CommandExt::arg0(&mut command, name);
+        }
+        if self.clear_env {
+            command.env_clear();
+        }
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
@@ -74,6 +92,57 @@ impl Invocation {
             }
         }
         child.wait().map_err(|error| self.failed(error))
+    }
+
+    /// Starts it with our own streams.
+    pub fn start(&self) -> Result<Child, ProcessError> {
+        self.command().spawn().map_err(|error| self.failed(error))
+    }
+
+    /// Starts it with pipes as its standard input and output.
+    pub fn start_piped(&self) -> Result<Child, ProcessError> {
+        let mut command = self.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.spawn().map_err(|error| self.failed(error))
+    }
+
+    /// Starts it with its output in pipes; standard output only where asked.
+    pub fn start_read(&self, stdout: bool) -> Result<Child, ProcessError> {
+        let mut command = self.command();
+        if stdout {
+            command.stdout(Stdio::piped());
+        }
+        command.stderr(Stdio::piped()).spawn().map_err(|error| self.failed(error))
+    }
+
+    /// The same, at the head of a process group of its own.
+    #[cfg(unix)]
+    pub fn start_read_in_group(&self, stdout: bool) -> Result<Child, ProcessError> {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = self.command();
+        if stdout {
+            command.stdout(Stdio::piped());
+        }
+        command.process_group(0).stderr(Stdio::piped()).spawn().map_err(|error| self.failed(error))
+    }
+
+    /// Starts it with our own streams, as another user where one is named by
+    /// user and group id.
+    #[cfg(unix)]
+    pub fn start_as(&self, user: Option<(u32, u32)>) -> io::Result<Child> {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = self.command();
+        if let Some((user, group)) = user {
+            command.uid(user).gid(group);
+        }
+        command.spawn()
+    }
+
+    /// Becomes it: the process stays the same. Returns only where that failed.
+    #[cfg(unix)]
+    pub fn become_it(&self) -> ProcessError {
+        use std::os::unix::process::CommandExt as _;
+        self.failed(self.command().exec())
     }
 
     /// Runs it quietly: its standard output where it succeeded.

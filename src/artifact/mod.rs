@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cpu::Cpu;
 use self::elf::Choose;
-pub use self::elf::{Exports, Found};
+pub use self::elf::{Code, Exports, Found, Spot, code_at};
 pub use self::format::Format;
 pub use self::linkable::{Linkable, Open, Place, Referrer, Unread, definitions, referrers};
 pub use self::machine::{Arch, Class, Endian, libc_of_interpreter};

@@ -35,6 +35,16 @@ pub struct FromArgs {
     /// Build by this command, which must take cargo's flags: "cargo zigbuild"
     #[arg(long, value_name = "COMMAND")]
     build_with: Option<String>,
+    #[command(flatten)]
+    cargo: CargoArgs,
+    /// Passed on to `cargo build`
+    #[arg(last = true, value_name = "CARGO ARGS", help_heading = BUILD)]
+    rest: Vec<OsString>,
+}
+
+/// Cargo's own flags.
+#[derive(Debug, Args)]
+pub struct CargoArgs {
     /// Judge for this target triple (repeatable)
     #[arg(long, value_name = "TRIPLE", help_heading = BUILD)]
     target: Vec<String>,
@@ -102,14 +112,26 @@ pub struct FromArgs {
     /// Unstable (nightly-only) flags to cargo
     #[arg(short = 'Z', value_name = "FLAG", help_heading = BUILD)]
     unstable: Vec<String>,
-    /// Passed on to `cargo build`
-    #[arg(last = true, value_name = "CARGO ARGS", help_heading = BUILD)]
-    rest: Vec<OsString>,
 }
 
 impl FromArgs {
     pub fn into_request(self, common: &Common) -> Request {
-        let cargo = CargoOptions {
+        let mut cargo = self.cargo.into_options(common);
+        cargo.rest = self.rest;
+        cargo.build_with = self.build_with;
+        Request {
+            cargo,
+            artifacts: self.artifact,
+            no_build: self.no_build,
+            root: self.root,
+            link_libs: self.link_lib,
+        }
+    }
+}
+
+impl CargoArgs {
+    pub fn into_options(self, common: &Common) -> CargoOptions {
+        CargoOptions {
             packages: self.workspace.package,
             workspace: self.workspace.workspace || self.workspace.all,
             exclude: self.workspace.exclude,
@@ -139,15 +161,7 @@ impl FromArgs {
             color: common.color.map(|color| color.name().to_owned()),
             quiet: common.quiet,
             verbose: common.verbose,
-            rest: self.rest,
-            build_with: self.build_with,
-        };
-        Request {
-            cargo,
-            artifacts: self.artifact,
-            no_build: self.no_build,
-            root: self.root,
-            link_libs: self.link_lib,
+            ..CargoOptions::default()
         }
     }
 }

@@ -35,7 +35,10 @@ fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
         // An expired one is `exception_expired`'s.
         let expired = exception.until.as_ref().is_some_and(|until| until.value < run.today);
         let for_this_lint = exception.lint == LINT.name;
+        // What `test` finds, `check` does not.
+        let of_test = super::find(exception.lint).is_some_and(|lint| lint.check.is_of_test());
         if expired
+            || of_test
             || for_this_lint
             || run.usage.exceptions_used.contains(&index)
             || !(run.whole || run.usage.exceptions_in_reach.contains(&index))

@@ -6,8 +6,9 @@
 use jiff::civil::Date;
 
 use crate::artifact::{Artifact, Format, Libc, ReadError, Role};
+use crate::emulate::Trial;
 use crate::finding::{Finding, Level, Place};
-use crate::judge::{NamedPlatform, Usage};
+use crate::judge::{NamedPlatform, UnusableCpu, Usage};
 use crate::link::Completeness;
 use crate::loader::Verdict;
 use crate::policy::{Name, Policy, Rules};
@@ -17,18 +18,24 @@ mod allowance_unused;
 mod archive_incomplete;
 mod archive_undecidable;
 mod artifact_stale;
+mod child_not_started;
+mod cpu_model_unusable;
 pub mod cpu_too_new;
 mod cpu_undecidable;
 pub mod dlopen_dependency;
 mod exception_expired;
 mod executable_stack;
 mod format_not_examined;
+mod illegal_instruction;
 mod interpreter_missing;
 mod interpreter_unexpected;
+mod killed_by_signal;
 mod libc_mismatch;
 mod library_missing;
 mod library_not_allowed;
+mod library_not_found;
 mod library_renamed;
+mod loader_missing;
 mod no_rule_applies;
 mod not_dynamic;
 mod not_static;
@@ -37,17 +44,25 @@ mod package_needed;
 pub mod page_size_too_small;
 mod platform_end_of_life;
 mod platform_undecided;
+mod program_failed;
 mod relr_without_marker;
+mod root_is_sysroot;
 mod run_path_leaks;
 mod run_path_present;
+mod start_refused;
 mod static_glibc_loads_nss;
 mod symbol_missing;
+mod symbol_not_found;
 mod symbol_undecidable;
 mod symbol_undefined;
+mod test_failed;
 mod text_relocations;
+mod timed_out;
 mod undefs_allowed;
 mod unreadable_artifact;
+mod verdict_mismatch;
 mod version_missing;
+mod version_not_found;
 mod version_too_new;
 mod version_undecidable;
 mod wrong_architecture;
@@ -58,18 +73,24 @@ pub static LINTS: &[&Lint] = &[
     &archive_incomplete::LINT,
     &archive_undecidable::LINT,
     &artifact_stale::LINT,
+    &child_not_started::LINT,
+    &cpu_model_unusable::LINT,
     &cpu_too_new::LINT,
     &cpu_undecidable::LINT,
     &dlopen_dependency::LINT,
     &exception_expired::LINT,
     &executable_stack::LINT,
     &format_not_examined::LINT,
+    &illegal_instruction::LINT,
     &interpreter_missing::LINT,
     &interpreter_unexpected::LINT,
+    &killed_by_signal::LINT,
     &libc_mismatch::LINT,
     &library_missing::LINT,
     &library_not_allowed::LINT,
+    &library_not_found::LINT,
     &library_renamed::LINT,
+    &loader_missing::LINT,
     &no_rule_applies::LINT,
     &not_dynamic::LINT,
     &not_static::LINT,
@@ -77,17 +98,25 @@ pub static LINTS: &[&Lint] = &[
     &page_size_too_small::LINT,
     &platform_end_of_life::LINT,
     &platform_undecided::LINT,
+    &program_failed::LINT,
     &relr_without_marker::LINT,
+    &root_is_sysroot::LINT,
     &run_path_leaks::LINT,
     &run_path_present::LINT,
+    &start_refused::LINT,
     &static_glibc_loads_nss::LINT,
     &symbol_missing::LINT,
+    &symbol_not_found::LINT,
     &symbol_undecidable::LINT,
     &symbol_undefined::LINT,
+    &test_failed::LINT,
     &text_relocations::LINT,
+    &timed_out::LINT,
     &undefs_allowed::LINT,
     &unreadable_artifact::LINT,
+    &verdict_mismatch::LINT,
     &version_missing::LINT,
+    &version_not_found::LINT,
     &version_too_new::LINT,
     &version_undecidable::LINT,
     &wrong_architecture::LINT,
@@ -116,6 +145,19 @@ pub enum Check {
     Artifact(fn(&Subject<'_>, &mut Sink<'_>) -> Applies),
     /// The whole run, after every artifact.
     Run(fn(&Run<'_>, &mut Sink<'_>)),
+    /// One program that `cargo compat test` ran.
+    Trial(fn(&Trial, &mut Sink<'_>)),
+    /// All that it ran.
+    Trials(fn(&[Trial], &mut Sink<'_>)),
+    /// A CPU that could not be emulated.
+    UnusableCpu(fn(&UnusableCpu, &mut Sink<'_>)),
+}
+
+impl Check {
+    /// Whether `cargo compat test` finds it, and not `check`.
+    pub fn is_of_test(self) -> bool {
+        matches!(self, Self::Trial(_) | Self::Trials(_) | Self::UnusableCpu(_))
+    }
 }
 
 /// Whether a lint had anything to judge.
@@ -269,6 +311,43 @@ impl<'a> Sink<'a> {
         finding.place = finding.place.or_else(|| self.place.cloned());
         self.findings.push(finding);
     }
+}
+
+/// Where a program ran.
+fn in_root(trial: &Trial) -> String {
+    let around = &trial.surroundings;
+    if around.is_configured {
+        return format!("it ran {}", around.way);
+    }
+    let folder = match &around.folder {
+        Some(folder) if around.root != crate::text::path(folder) => {
+            format!(" ({})", crate::text::path(folder))
+        }
+        _ => String::new(),
+    };
+    let emulator = around.emulator.as_ref().map(|name| format!(", by {name}")).unwrap_or_default();
+    let without = match around.cpu_without {
+        0 => String::new(),
+        number => format!(" without {number} features that it cannot emulate"),
+    };
+    let cpu = around.cpu.as_ref().map(|cpu| format!(" as {cpu}{without}")).unwrap_or_default();
+    format!("it ran in the root `{}`{folder} {}{emulator}{cpu}", around.root, around.way)
+}
+
+/// With the policy's line that names the root.
+fn of_root(finding: Finding, trial: &Trial) -> Finding {
+    match &trial.surroundings.root_span {
+        Some(span) => finding.forbids(span, "it must run in this root"),
+        None => finding,
+    }
+}
+
+/// With the last lines that the program wrote.
+fn last_words(mut finding: Finding, trial: &Trial) -> Finding {
+    if !trial.said.is_empty() {
+        finding.notes.push(format!("it wrote last: {}", trial.said.join(" | ")));
+    }
+    finding
 }
 
 /// A path as a shell takes it.

@@ -33,6 +33,12 @@ pub enum Family {
     Musl,
 }
 
+/// A path of a system that lies in a folder, as a path of this machine: links
+/// are followed as they would be with the folder as root.
+pub fn resolve_in(folder: &std::path::Path, path: &std::path::Path) -> Option<std::path::PathBuf> {
+    root::resolve(folder, path.to_str()?)
+}
+
 /// What is at a path.
 #[derive(Debug, Clone)]
 pub enum Probe {

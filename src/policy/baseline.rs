@@ -81,8 +81,13 @@ fn word(item: &Item) -> Option<String> {
         Item::Symbol { name, version: None, .. } => name.clone(),
         Item::Reference { name, .. } => name.clone(),
         Item::LinkOption { option, .. } => option.clone()?,
+        Item::Test { name } => name.clone(),
+        Item::Instruction { bytes, .. } => bytes.clone(),
+        Item::Ended { signal: Some(signal), .. } => format!("signal {signal}"),
+        Item::Ended { code: Some(code), .. } => format!("exit code {code}"),
+        Item::Verdicts { subject, .. } => subject.clone(),
         // Members are called by hashes that change.
-        Item::Source { .. } | Item::Unread { .. } => return None,
+        Item::Source { .. } | Item::Unread { .. } | Item::Ended { .. } => return None,
     })
 }
 

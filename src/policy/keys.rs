@@ -134,16 +134,6 @@ impl Walk {
         }
     }
 
-    /// A rule that is written down and not kept would be a silent pass.
-    pub fn not_enforced(&mut self, key: &str, span: Range<usize>) {
-        let version = env!("CARGO_PKG_VERSION");
-        self.problem(
-            Problem::new(format!("`{key}` is not enforced by cargo-compat {version}"), span)
-                .label("this rule would pass whatever the artifacts do")
-                .help("comment it out until a version enforces it"),
-        );
-    }
-
     fn ceiling(&mut self, keys: &mut Keys, namespace: &str, key: &str, value: &Value<'_>) {
         if value.get_ref().is_float() || value.get_ref().is_integer() {
             let written = match value.get_ref() {

@@ -141,6 +141,9 @@ pub struct Keys {
     pub packages: Option<At<Vec<At<Pattern>>>>,
     /// `install = "plain"`: nothing may be needed beyond `packages`.
     pub plain_install: Option<At<()>>,
+    /// `test.root` of a target: the root that its tests run in, for
+    /// `cargo compat test`.
+    pub test_root: Option<At<String>>,
 }
 
 impl Keys {

@@ -249,7 +249,7 @@ impl Walk {
             for (key, value) in table {
                 match key.get_ref().as_ref() {
                     "artifact" => inner = self.artifacts(value, "artifact"),
-                    "test" => self.test(value, &place),
+                    "test" => keys.test_root = self.test(value, &place),
                     other => {
                         self.rule(&mut keys, other, key.span(), value, &place, &[RULE_KEYS, TARGET_KEYS]);
                     }
@@ -263,18 +263,25 @@ impl Walk {
         }
     }
 
-    /// `[target.X.test]`: read here so that a slip is found now.
-    fn test(&mut self, value: &Value<'_>, place: &str) {
-        let Some(table) = self.table(value, "test") else { return };
-        for (key, value) in table {
+    /// `[target.X.test]`: its root.
+    fn test(&mut self, value: &Value<'_>, place: &str) -> Option<At<String>> {
+        let mut root = None;
+        for (key, value) in self.table(value, "test")? {
             match key.get_ref().as_ref() {
                 "root" => {
-                    self.string(value, "root");
-                    self.not_enforced("root", key.span());
+                    root = self.string(value, "root");
+                    if root.as_ref().is_some_and(|root| root.value.is_empty()) {
+                        self.problem(
+                            Problem::new("an empty name is no root", value.span()).help(
+                                "\"empty\", \"sysroot\", a folder, or a platform such as \"debian-12\"",
+                            ),
+                        );
+                    }
                 }
                 other => self.unknown_key(other, key.span(), &format!("{place}'s test"), &[&["root"]]),
             }
         }
+        root
     }
 
     fn artifacts(&mut self, value: &Value<'_>, key: &str) -> Vec<(Pattern, Range<usize>, Keys)> {

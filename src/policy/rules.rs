@@ -173,6 +173,26 @@ impl Policy {
         Err(problems)
     }
 
+    /// The root that tests for a triple must run in.
+    pub fn test_root(&self, triple: &str) -> Result<Option<At<String>>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut root: Layer<String> = None;
+        let nobody = Name { shown: String::new(), all: Vec::new() };
+        let mut found: Vec<(Rank, &At<String>)> = Vec::new();
+        for scope in &self.scopes {
+            let Some(own) = &scope.keys.test_root else { continue };
+            // A `cfg()` that cannot be evaluated is `rules`' problem.
+            found.extend(
+                self.rank(&scope.selector, Some(triple), &nobody).ok().flatten().map(|rank| (rank, own)),
+            );
+        }
+        found.sort_by_key(|(rank, _)| *rank);
+        for (rank, own) in found {
+            set(&mut root, rank, own, "test.root", |a, b| a == b, &mut problems);
+        }
+        if problems.is_empty() { Ok(root.map(|(_, root)| root)) } else { Err(problems) }
+    }
+
     /// `Err` holds the triple for which a `cfg()` could not be evaluated.
     fn rank<'t>(
         &self,

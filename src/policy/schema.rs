@@ -98,7 +98,7 @@ pub struct Build {
 pub struct Target {
     /// By the artifact's name, as a glob, on this target.
     pub artifact: Option<BTreeMap<String, Artifact>>,
-    /// Reserved: not enforced yet, so it is refused.
+    /// For `cargo compat test`.
     pub test: Option<Test>,
     #[serde(flatten)]
     pub rules: Rules,
@@ -107,6 +107,7 @@ pub struct Target {
 #[derive(JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Test {
+    /// Where the tests must run: "empty", "sysroot", a folder, or a platform such as "debian-12".
     pub root: Option<String>,
 }
 

@@ -51,6 +51,8 @@ impl Report {
             not_selected: Vec::new(),
             passed_over: BTreeMap::new(),
             failures: Vec::new(),
+            runs: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 

@@ -164,7 +164,8 @@ fn write_summary(out: &mut impl Write, report: &Report) -> io::Result<()> {
         0 => GOOD,
         _ => BAD,
     };
-    last_lines(out, "Checked", style, &summary::lines(report))
+    let verb = if report.command == "test" { "Tested" } else { "Checked" };
+    last_lines(out, verb, style, &summary::lines(report))
 }
 
 /// The last lines of a command: a verb as cargo has it, and what was done.

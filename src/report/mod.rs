@@ -197,6 +197,23 @@ pub fn status(verb: &str, message: &str, streams: &Streams) -> std::io::Result<(
     human::status(&mut streams.err(), verb, message)
 }
 
+/// A line that a program wrote, among the progress: escaped, so that it cannot
+/// act on a terminal.
+pub fn passed_on(line: &str, streams: &Streams) -> std::io::Result<()> {
+    let safe: Vec<String> = line.split('\t').map(text::escape).collect();
+    writeln!(streams.err(), "{}", safe.join("\t"))
+}
+
+/// Standard output, for a program that was run in our place: not ours to word.
+pub fn program_out() -> Box<dyn Write> {
+    Box::new(std::io::stdout())
+}
+
+/// The same for standard error.
+pub fn program_err() -> Box<dyn Write> {
+    Box::new(std::io::stderr())
+}
+
 /// Prints a text that is ready: help, a version, a usage error.
 pub fn text(text: &str, is_error: bool) -> std::io::Result<()> {
     let streams = Streams::new(None);

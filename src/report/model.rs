@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BuildInfo, Failure};
 use crate::artifact::{Artifact as Facts, Format};
+use crate::emulate::outcome::{Counts, Outcome};
 use crate::exit::Happened;
 use crate::finding::cause::Answer;
 use crate::finding::{Item, Level};
@@ -49,6 +50,34 @@ pub struct Report {
     pub not_selected: Vec<String>,
     pub passed_over: BTreeMap<String, usize>,
     pub failures: Vec<Failure>,
+    /// Of `test`: the programs that were run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<Run>,
+    /// More lines of the summary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+}
+
+/// A program that `test` ran.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Run {
+    pub artifact: String,
+    #[serde(flatten)]
+    pub path: PathText,
+    pub triple: String,
+    pub root: String,
+    /// How it was kept to the root.
+    pub way: String,
+    /// Absent where the machine itself ran it.
+    pub emulator: Option<String>,
+    pub cpu: Option<String>,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// What libtest counted.
+    pub counts: Option<Counts>,
+    /// How long it ran.
+    pub seconds: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -334,7 +363,7 @@ impl Report {
                 "it was written by a newer cargo-compat: its schema is {newer}, and this program reads up to \
                  {SCHEMA_VERSION}"
             )),
-            (_, Some("check" | "merge")) => {
+            (_, Some("check" | "test" | "merge")) => {
                 serde_json::from_str(text).map_err(|error| format!("it is no report of `check`: {error}"))
             }
             (_, Some(other)) => Err(format!("it is the report of `{}`, not of `check`", text::escape(other))),

@@ -26,6 +26,7 @@ pub fn line(out: &mut impl Write, report: &Report, finding: &Finding) -> io::Res
     match (&finding.policy, &finding.path) {
         (Some(forbids), _) => write!(out, "{file}:{}:{}: ", forbids.at.line, forbids.at.column)?,
         (None, Some(path)) => write!(out, "{}: ", report.shown(path))?,
+        (None, None) if file.is_empty() => {}
         (None, None) => write!(out, "{file}: ")?,
     }
     write!(out, "{level}[{}]: {}", finding.lint, escape(&finding.message))?;

@@ -14,6 +14,7 @@ const NAMED: usize = 5;
 /// The summary's lines, not wrapped yet; the first says it all.
 pub fn lines(report: &Report) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", subject(report), verdict(report))];
+    lines.extend(report.remarks.iter().map(|line| escape(line)));
     lines.extend(asides(report));
     lines
 }
@@ -75,7 +76,13 @@ pub fn verdict(report: &Report) -> String {
     if !report.happened.broken && !report.happened.not_judged {
         // Of the CPU nothing can be said to be kept.
         let cpu = report.cpu == CpuExamined::NotAtAll;
-        let kept = if cpu { "policy kept but for the CPU, which was not examined" } else { "policy kept" };
+        let kept = if report.command == "test" {
+            "passed"
+        } else if cpu {
+            "policy kept but for the CPU, which was not examined"
+        } else {
+            "policy kept"
+        };
         parts.insert(0, kept.to_owned());
     }
     parts.join(", ")

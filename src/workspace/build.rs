@@ -17,7 +17,7 @@ use crate::process::Invocation;
 use crate::report::{BuildInfo, Failure};
 use crate::text::path as shown;
 
-const MESSAGES: &str = "--message-format=json-render-diagnostics";
+pub(super) const MESSAGES: &str = "--message-format=json-render-diagnostics";
 
 /// What a build gave.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ pub fn build(
 }
 
 /// The variables by which cargo takes installed cross compilers.
-pub fn linker_variables(options: &CargoOptions, folder: &Path) -> Result<Vec<(String, OsString)>, Failure> {
+pub fn linker_variables(options: &CargoOptions, folder: &Path) -> Result<Vec<(OsString, OsString)>, Failure> {
     let settings = Settings::load(options, folder)?;
     Ok(find_linkers(&settings).iter().map(Found::variable).collect())
 }
@@ -168,7 +168,7 @@ fn linkers_of(
     found.iter().map(|found| (found.triple.clone(), found.linker.clone())).chain(named).collect()
 }
 
-fn find_linkers(settings: &Settings) -> Vec<Found> {
+pub(super) fn find_linkers(settings: &Settings) -> Vec<Found> {
     settings
         .triples(None)
         .iter()
@@ -213,7 +213,7 @@ fn not_started(options: &CargoOptions, error: &crate::process::ProcessError) -> 
 }
 
 /// Adds what is most often missing when a foreign build fails.
-fn explain(mut failure: Failure, settings: &Settings, triples: &[String]) -> Failure {
+pub(super) fn explain(mut failure: Failure, settings: &Settings, triples: &[String]) -> Failure {
     let mut packages = Vec::new();
     if triples
         .iter()
@@ -361,7 +361,7 @@ fn is_shared(name: &str) -> bool {
 
 /// The package's name in a package id: `path+file:///a/b#name@1.0.0`, or
 /// `path+file:///a/name#1.0.0` where the folder is called like the package.
-fn package_name(id: &str, target: &str) -> String {
+pub(super) fn package_name(id: &str, target: &str) -> String {
     let Some((source, fragment)) = id.rsplit_once('#') else { return target.to_owned() };
     match fragment.split_once('@') {
         Some((name, _)) => name.to_owned(),

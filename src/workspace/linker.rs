@@ -15,8 +15,8 @@ pub struct Found {
 
 impl Found {
     /// The variable by which cargo takes it; `--config` still goes before.
-    pub fn variable(&self) -> (String, OsString) {
-        (variable(&self.triple), self.linker.clone().into())
+    pub fn variable(&self) -> (OsString, OsString) {
+        (variable(&self.triple).into(), self.linker.clone().into())
     }
 }
 

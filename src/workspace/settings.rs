@@ -1,6 +1,7 @@
 //! What cargo's configuration settles for one run: files, variables, and
 //! `--config` before both (Cargo Book, "Configuration").
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{CargoOptions, Manifest, cargo, folder_of};
@@ -79,6 +80,22 @@ impl Settings {
             || by_override
             || by_file
             || self.rustflags(triple).iter().any(|flag| flag.contains("linker="))
+    }
+
+    /// The runner that is configured for a triple, and its arguments.
+    pub fn runner(&self, triple: &str) -> Option<(PathBuf, Vec<OsString>)> {
+        let words = match self.overridden(&["target", triple, "runner"]) {
+            Some(toml::Value::String(text)) => text.split_whitespace().map(OsString::from).collect(),
+            Some(toml::Value::Array(list)) => {
+                list.iter().filter_map(toml::Value::as_str).map(OsString::from).collect()
+            }
+            _ => Vec::new(),
+        };
+        if let Some((program, args)) = words.split_first() {
+            return Some((program.into(), args.to_vec()));
+        }
+        let found = self.config.runner(triple).ok().flatten()?;
+        Some((found.path, found.args))
     }
 
     /// The `-C` options that decide the CPU.

@@ -17,6 +17,8 @@ pub enum Need {
     File(String),
     Root,
     NotRoot,
+    /// User, mount and process namespaces, for whoever runs the tests.
+    Namespaces,
 }
 
 impl TryFrom<String> for Need {
@@ -30,8 +32,9 @@ impl TryFrom<String> for Need {
             Some(("file", path)) => Self::File(path.to_owned()),
             None if text == "root" => Self::Root,
             None if text == "not-root" => Self::NotRoot,
+            None if text == "namespaces" => Self::Namespaces,
             _ => bail!(
-                "`{text}` is no need: tool:NAME, target:TRIPLE, host:TRIPLE, file:PATH, root or not-root"
+                "`{text}` is no need: tool:NAME, target:TRIPLE, host:TRIPLE, file:PATH, root, not-root or namespaces"
             ),
         })
     }
@@ -76,6 +79,11 @@ impl Machine {
             Need::File(path) => (Path::new(path).exists(), path.clone()),
             Need::Root => (self.is_root, "root".to_owned()),
             Need::NotRoot => (!self.is_root, "a user other than root".to_owned()),
+            Need::Namespaces => (
+                output_of("unshare", &["--user", "--map-root-user", "--mount", "--pid", "--fork", "true"])
+                    .is_ok(),
+                "namespaces".to_owned(),
+            ),
         };
         (!is_there).then(|| format!("needs {what}"))
     }

@@ -67,7 +67,15 @@ impl Transcript {
         }
         let text = redact_version(&text, env!("CARGO_PKG_VERSION"));
         let text = text.replace(&jiff::Zoned::now().date().to_string(), "[TODAY]");
-        redact_hashes(&redact_times(&text))
+        let text = replace_each(&text, "' (", |_, found| {
+            // The number of a thread that panicked.
+            let (number, _) = found["' (".len()..].split_once(") panicked")?;
+            number
+                .chars()
+                .all(|c| c.is_ascii_digit())
+                .then(|| ("' ([TID]".to_owned(), "' (".len() + number.len()))
+        });
+        redact_emulator(&redact_hashes(&redact_times(&text)))
     }
 }
 
@@ -82,17 +90,40 @@ fn redact_version(text: &str, version: &str) -> String {
     })
 }
 
+/// `QEMU 7.2.22`, and how many features of a CPU it lacks: another one is another one's.
+fn redact_emulator(text: &str) -> String {
+    let number = |text: &str| text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let text = replace_each(text, "QEMU", |_, found| {
+        // A line may have been broken between the two.
+        let rest = found["QEMU".len()..].trim_start();
+        let blank = &found["QEMU".len()..found.len() - rest.len()];
+        let length = rest[..number(rest)].trim_end_matches('.').len();
+        (rest.starts_with(|c: char| c.is_ascii_digit()) && !blank.is_empty())
+            .then(|| (format!("QEMU{blank}[QEMU]"), "QEMU".len() + blank.len() + length))
+    });
+    replace_each(&text, "without ", |_, found| {
+        let rest = &found["without ".len()..];
+        let length = number(rest);
+        (length > 0 && rest[length..].starts_with(" features"))
+            .then(|| ("without [N]".to_owned(), "without ".len() + length))
+    })
+}
+
 /// `in 0.12s`, `in 1m 02s`: cargo's, and those of the test programs it runs.
 fn redact_times(text: &str) -> String {
-    replace_each(text, "in ", |before, found| {
-        let rest = found.strip_prefix("in ")?;
+    redact_times_after(&redact_times_after(text, "in "), "took ")
+}
+
+fn redact_times_after(text: &str, word: &str) -> String {
+    replace_each(text, word, |before, found| {
+        let rest = found.strip_prefix(word)?;
         let is_part = |c: char| c.is_ascii_digit() || ".ms ".contains(c);
         let time = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
         let end = time.find('s')?;
         let is_time = !before.ends_with(char::is_alphanumeric)
             && time.starts_with(|c: char| c.is_ascii_digit())
             && time[..end].ends_with(|c: char| c.is_ascii_digit());
-        is_time.then(|| ("in [TIME]".to_owned(), "in ".len() + end + 1))
+        is_time.then(|| (format!("{word}[TIME]"), word.len() + end + 1))
     })
 }
 
@@ -141,6 +172,10 @@ pub fn self_test() {
         (&format!("compat {version}, hello v{version}"), &format!("compat [VERSION], hello v{version}")),
         (&format!("\"{version}\" {version}.1 {version}."), &format!("\"[VERSION]\" {version}.1 [VERSION].")),
         (&format!("{PROGRAM}: no"), "[EXE]: no"),
+        ("thread 'a' (12) panicked at (12)", "thread 'a' ([TID]) panicked at (12)"),
+        ("took 1.2s", "took [TIME]"),
+        ("QEMU 7.2.22, QEMU\n  9.0.", "QEMU [QEMU], QEMU\n  [QEMU]."),
+        ("without 128 features, without 2", "without [N] features, without 2"),
         (&format!("on {}", jiff::Zoned::now().date()), "on [TODAY]"),
     ] {
         assert_eq!(redact(text), expected);

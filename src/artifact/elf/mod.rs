@@ -4,6 +4,7 @@
 //! all the same (fact 1). They only help to size the symbol table.
 
 mod bindings;
+mod code;
 mod dynamic;
 mod exports;
 mod name_service;
@@ -12,6 +13,8 @@ mod relocations;
 mod symbols;
 mod traces;
 mod versions;
+
+pub use self::code::{Code, Spot, code_at};
 
 use std::sync::Arc;
 

@@ -53,10 +53,10 @@ const FUNCTIONS: &[&str] = &[
 const OWN_CALLERS: &[&str] =
     &["gaih_", "get_nss", "glob", "parse_tilde", "parse_dollars", "wordexp", "ruserok", "_"];
 
-struct Function {
-    name: String,
-    start: u64,
-    size: u64,
+pub(super) struct Function {
+    pub(super) name: String,
+    pub(super) start: u64,
+    pub(super) size: u64,
 }
 
 impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
@@ -112,7 +112,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     }
 
     /// The functions of `.symtab`, by address.
-    fn functions(&self) -> Result<Vec<Function>, ReadError> {
+    pub(super) fn functions(&self) -> Result<Vec<Function>, ReadError> {
         let count = u64::from(self.header.e_shnum(self.endian));
         let mut sections = (0..count).map_while(|index| self.section_header(index).ok().flatten());
         let Some(table) = sections.find(|section| section.sh_type(self.endian) == elf::SHT_SYMTAB) else {

@@ -1,0 +1,12 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void) {
+    puts("so far");
+    fflush(stdout);
+#ifdef FAULT
+    raise(SIGSEGV);
+#endif
+    return 0;
+}

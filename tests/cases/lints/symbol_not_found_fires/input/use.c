@@ -1,0 +1,6 @@
+int old(void);
+int added(void);
+
+int main(void) {
+    return old() + added();
+}

@@ -1,0 +1,7 @@
+int old(void) {
+    return 0;
+}
+
+int added(void) {
+    return 0;
+}

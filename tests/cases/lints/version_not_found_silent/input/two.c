@@ -1,0 +1,7 @@
+int old(void) {
+    return 0;
+}
+
+int new(void) {
+    return 0;
+}

@@ -1,0 +1,6 @@
+int old(void);
+int new(void);
+
+int main(void) {
+    return old() + new();
+}
