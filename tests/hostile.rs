@@ -455,8 +455,12 @@ mod unix {
         for policy in policies {
             fs::write(folder.path().join("compat.toml"), policy)?;
             for format in ["human", "short", "json"] {
-                for arguments in [&["check", "--artifact", "."] as &[&str], &["show", &name]] {
-                    if format == "short" && arguments[0] == "show" {
+                for arguments in [
+                    &["check", "--artifact", "."] as &[&str],
+                    &["show", "--facts", &name],
+                    &["show", "--platform", "debian-12", &name],
+                ] {
+                    if format == "short" && arguments.contains(&"--facts") {
                         continue;
                     }
                     let output = Command::new(env!("CARGO_BIN_EXE_cargo-compat"))
