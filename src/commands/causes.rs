@@ -19,6 +19,8 @@ const MOST_BYTES: u64 = 16 << 20;
 const SHOWN: usize = 4;
 /// Functions of a chain in a note.
 const STEPS: usize = 4;
+/// Before what is only a candidate.
+const PERHAPS: &str = "perhaps ";
 
 /// Adds causes and a note to the findings that have some. Without cargo's word
 /// on packages: only the linked files are read, and build scripts were named
@@ -127,7 +129,11 @@ fn note(answers: &[Answer], input: &Input) -> Option<String> {
         }
     }
     let texts: Vec<String> = named.iter().take(SHOWN).map(|(_, text)| text.clone()).collect();
-    let mut text = format!("brought in by {}", texts.join("; "));
+    let texts = texts.join("; ");
+    let mut text = match texts.strip_prefix(PERHAPS) {
+        Some(texts) => format!("{PERHAPS}brought in by {texts}"),
+        None => format!("brought in by {texts}"),
+    };
     if named.len() > SHOWN {
         text += &format!("; and {} more", named.len() - SHOWN);
     }
@@ -153,7 +159,7 @@ fn words(cause: &Cause) -> (String, String) {
         }
     };
     let name = escape(&name);
-    let perhaps = if cause.sure == Sureness::Candidate { "perhaps " } else { "" };
+    let perhaps = if cause.sure == Sureness::Candidate { PERHAPS } else { "" };
     if cause.origin == Origin::Package {
         let steps = if cause.chain.is_empty() {
             &cause.functions[..cause.functions.len().min(1)]

@@ -17,6 +17,8 @@ use crate::text::nearest_symbol;
 /// What every link for these systems brings: the C library's family, as rustc
 /// names it for each staticlib, and the compiler's own.
 const FAMILY: &[&str] = &["c", "m", "pthread", "dl", "rt", "util", "gcc_s"];
+/// The compiler's sanitizers stand in for what other libraries define.
+const INTERCEPTORS: &[&str] = &["asan", "hwasan", "lsan", "tsan", "ubsan"];
 /// The compiler's part of a shared object, as files.
 const STARTUP: &[&str] = &["libgcc.a", "crti.o", "crtbeginS.o", "crtendS.o", "crtn.o"];
 /// Libraries looked through for one that has what is missing.
@@ -261,20 +263,36 @@ fn near_names<'o>(path: &Path, open: &'o [Open], arch: Arch, read: &[Library]) -
     near
 }
 
-/// Looks for what is missing in libraries that nobody named.
+/// Looks for what is missing in libraries that nobody named. Of several that
+/// have a name, the one that has most of the names.
 fn name_libraries(unresolved: &mut [Unresolved], arch: Arch, search: &Search, shelf: &mut Shelf) {
+    let mut answers: Vec<(String, Vec<usize>)> = Vec::new();
     for (name, path) in search.shared().into_iter().take(MOST_LIBRARIES) {
         let small = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= LARGEST_LIBRARY);
-        if !small || FAMILY.contains(&name.as_str()) {
+        if !small || [FAMILY, INTERCEPTORS].iter().any(|known| known.contains(&name.as_str())) {
             continue;
         }
         let Ok(libraries) = shelf.take(&path, arch, search) else { continue };
-        for one in unresolved.iter_mut().take(MOST_LOOKED_UP).filter(|one| one.library.is_none()) {
-            let shared = |library: &Library| matches!(library, Library::Shared(_));
-            if libraries.iter().any(|library| shared(library) && library.answers(&one.name, false)) {
-                one.library = Some(name.clone());
-            }
+        let has = |one: &Unresolved| {
+            let shared = |library: &&Library| matches!(library, Library::Shared(_));
+            libraries.iter().filter(shared).any(|library| library.answers(&one.name, false))
+        };
+        let asked = unresolved.iter().take(MOST_LOOKED_UP).enumerate();
+        let has: Vec<usize> = asked.filter(|(_, one)| has(one)).map(|(at, _)| at).collect();
+        if !has.is_empty() {
+            answers.push((name, has));
         }
+    }
+    // The first of equals: they are in the linker's order.
+    while let Some(most) = (0..answers.len()).rev().max_by_key(|at| answers[*at].1.len()) {
+        let (name, has) = answers.remove(most);
+        for at in &has {
+            unresolved[*at].library = Some(name.clone());
+        }
+        for (_, left) in &mut answers {
+            left.retain(|at| !has.contains(at));
+        }
+        answers.retain(|(_, left)| !left.is_empty());
     }
 }
 

@@ -127,13 +127,20 @@ fn redact_times_after(text: &str, word: &str) -> String {
     })
 }
 
-/// `hello-0123456789abcdef`: cargo's file names.
+/// `hello-0123456789abcdef`: cargo's file names, and rustc's codegen units.
 fn redact_hashes(text: &str) -> String {
-    replace_each(text, "-", |_, found| {
+    const HASH: &str = "-[HASH].";
+    const UNIT: &str = ".rcgu.o";
+    let text = replace_each(text, "-", |_, found| {
         let rest = &found[1..];
         let length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
         let is_hash = length == 16 && rest[..length].chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
         is_hash.then(|| ("-[HASH]".to_owned(), 1 + length))
+    });
+    replace_each(&text, HASH, |_, found| {
+        let name = found.split([' ', '\n', '`', '"', '/']).next()?;
+        let is_unit = name.len() > HASH.len() && name.ends_with(UNIT);
+        is_unit.then(|| (format!("{HASH}[UNIT]{UNIT}"), name.len()))
     })
 }
 
@@ -168,6 +175,7 @@ pub fn self_test() {
             "Finished in [TIME], in [TIME]; in 3 files; main 0.1s",
         ),
         ("a-0123456789abcdef.d b-0123456789abcdefa", "a-[HASH].d b-0123456789abcdefa"),
+        ("`a-0123456789abcdef.4rk.1r0-cgu.0.rcgu.o`", "`a-[HASH].[UNIT].rcgu.o`"),
         ("/tmp/x/root/target/x86_64-unknown-linux-gnu", "[ROOT]/target/[HOST]"),
         (&format!("compat {version}, hello v{version}"), &format!("compat [VERSION], hello v{version}")),
         (&format!("\"{version}\" {version}.1 {version}."), &format!("\"[VERSION]\" {version}.1 [VERSION].")),
