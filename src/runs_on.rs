@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::artifact::{Artifact, Cpu, When};
+use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, When};
 use crate::loader::{Bind, Described, Object, Problem, Subject, Undecided, Verdict, load};
 use crate::platform::{Platform, Probe, System};
 
@@ -21,8 +21,25 @@ pub struct OnPlatform {
     pub verdict: Option<Verdict>,
     /// Packages beyond a plain install that bring what the file needs.
     pub packages: Vec<String>,
-    /// The CPU that the file needs, newer than the platform's oldest.
-    pub cpu: Option<Cpu>,
+    /// The file is for a newer CPU than the platform's oldest.
+    pub cpu: Option<NewerCpu>,
+}
+
+/// A CPU that not every machine of a platform has.
+#[derive(Debug, Clone, Copy)]
+pub struct NewerCpu {
+    pub needed: Cpu,
+    /// The oldest that the platform runs on; `None`: that is not known.
+    pub oldest: Option<Cpu>,
+}
+
+impl NewerCpu {
+    /// `None`: every machine of the platform has it.
+    pub fn on(platform: &Platform, arch: Arch, needed: Cpu) -> Option<Self> {
+        let oldest = platform.cpu(arch);
+        let fits = needed.is_base() || oldest.is_some_and(|oldest| !needed.is_newer_than(oldest));
+        (!fits).then_some(Self { needed, oldest })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,10 +92,8 @@ impl<'p> Judge<'p> {
 
     /// Judges a file that was read with its bindings.
     pub fn judge(&self, facts: &Artifact, path: &Path) -> OnPlatform {
-        let cpu = facts.x86_isa_needed.and_then(Cpu::of_x86_isa).filter(|needed| {
-            let oldest = self.platform.cpu(facts.arch).or_else(|| Cpu::parse("x86-64"));
-            oldest.is_some_and(|oldest| needed.is_newer_than(oldest))
-        });
+        let needed = facts.x86_isa_needed.and_then(Cpu::of_x86_isa);
+        let cpu = needed.and_then(|needed| NewerCpu::on(self.platform, facts.arch, needed));
         let mut found = OnPlatform {
             platform: Arc::clone(self.platform),
             outcome: Outcome::Static,
@@ -139,25 +154,75 @@ fn packages(verdict: &Verdict, system: &System) -> Vec<String> {
     packages.into_iter().collect()
 }
 
-/// What keeps the file from running, or may keep it, a sentence each.
+/// What keeps the file from running, a sentence each, and then what may keep it.
 pub fn reasons(found: &OnPlatform, facts: &Artifact) -> Vec<String> {
-    let title = found.platform.title();
+    let (mut causes, doubts) = (causes(found), doubts(found, facts));
+    causes.extend(doubts);
+    causes
+}
+
+/// What keeps the file from running, without what follows from it.
+pub fn causes(found: &OnPlatform) -> Vec<String> {
+    let mut causes = Vec::new();
+    // By the library and who asks: its versions are one cause.
+    let mut versions: Vec<((&str, &str), Vec<&str>)> = Vec::new();
+    let by = by(found);
+    for problem in found.verdict.iter().flat_map(|verdict| &verdict.problems) {
+        match problem {
+            Problem::Symbol { because: Some(_), .. } => {}
+            Problem::Version { file, version, needed_by, .. } => {
+                match versions.iter_mut().find(|(of, _)| *of == (file.as_str(), needed_by.as_str())) {
+                    Some((_, known)) => known.push(version),
+                    None => versions.push(((file, needed_by), vec![version])),
+                }
+            }
+            problem => causes.push(of_problem(problem, &by)),
+        }
+    }
+    let of_versions = versions.into_iter().map(|((file, needed_by), mut versions)| {
+        newest_first(&mut versions);
+        format!("{file} has no {}{}", versions.join(", "), by(needed_by))
+    });
+    let after_libraries = causes.iter().take_while(|cause| !cause.starts_with("nothing defines ")).count();
+    causes.splice(after_libraries..after_libraries, of_versions);
+    causes.extend(found.cpu.map(|NewerCpu { needed, oldest }| match oldest {
+        Some(oldest) => format!("it is for the CPU {needed}, and the platform for {oldest}"),
+        None => format!("it is for the CPU {needed}, and the platform's oldest is not known"),
+    }));
+    causes.dedup();
+    causes
+}
+
+/// What is not decided.
+fn doubts(found: &OnPlatform, facts: &Artifact) -> Vec<String> {
     let Some(verdict) = &found.verdict else {
-        return match found.outcome {
-            Outcome::Undecided => vec![format!("nothing is known of {title} on {}", facts.arch)],
-            _ => Vec::new(),
-        };
+        let title = found.platform.title();
+        let nothing = format!("nothing is known of {title} on {}", facts.arch);
+        return (found.outcome == Outcome::Undecided).then_some(nothing).into_iter().collect();
     };
-    let own = verdict.loaded.first().map(|loaded| loaded.path.as_str());
-    let by = |needed_by: &str| match Some(needed_by) == own {
+    let by = by(found);
+    let mut doubts: Vec<String> = verdict.undecided.iter().map(|one| of_undecided(one, &by)).collect();
+    doubts.dedup();
+    doubts
+}
+
+/// Tells who asks, where it is not the file itself.
+fn by(found: &OnPlatform) -> impl Fn(&str) -> String {
+    let own = found.verdict.as_ref().and_then(|verdict| verdict.loaded.first());
+    let own = own.map(|loaded| loaded.path.clone());
+    move |needed_by: &str| match Some(needed_by) == own.as_deref() {
         true => String::new(),
         false => format!(" (needed by {})", base(needed_by)),
-    };
-    let mut reasons: Vec<String> = verdict.problems.iter().map(|problem| of_problem(problem, &by)).collect();
-    reasons.extend(found.cpu.map(|cpu| format!("it is for the CPU {cpu}")));
-    reasons.extend(verdict.undecided.iter().map(|one| of_undecided(one, &by)));
-    reasons.dedup();
-    reasons
+    }
+}
+
+/// Sorts versions for people: of each namespace the newest first.
+pub fn newest_first(versions: &mut Vec<&str>) {
+    versions.sort_by_cached_key(|version| {
+        let parsed = AbiVersion::parse(version, []);
+        (parsed.namespace, std::cmp::Reverse(parsed.tag.release().cloned()))
+    });
+    versions.dedup();
 }
 
 /// A problem in one sentence; `by` tells who asks.

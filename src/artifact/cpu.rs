@@ -6,6 +6,7 @@ use std::fmt;
 const X86_64: u16 = 62;
 const S390: u16 = 22;
 const PPC64: u16 = 21;
+const AARCH64: u16 = 183;
 
 /// A level and the names that rustc, LLVM and GCC have for CPUs of it.
 struct Level {
@@ -83,7 +84,53 @@ const PPC64_LEVELS: &[Level] = &[
     Level { name: "power11", also: &["pwr11"], features: &[] },
 ];
 
-const TABLES: &[(u16, &[Level])] = &[(X86_64, X86_64_LEVELS), (S390, S390_LEVELS), (PPC64, PPC64_LEVELS)];
+/// Arm Architecture Reference Manual, "Armv8-A architecture extensions"; LLVM `AArch64Processors.td`. Each
+/// level has all of those before it; Armv8.6 and later are not in that order with Armv9, and are left out.
+const AARCH64_LEVELS: &[Level] = &[
+    Level {
+        name: "armv8-a",
+        also: &["generic", "cortex-a35", "cortex-a53", "cortex-a57", "cortex-a72", "cortex-a73", "thunderx"],
+        // Those of `outline-atomics` are chosen at run time.
+        features: &["neon", "fp-armv8", "outline-atomics"],
+    },
+    Level {
+        name: "armv8.1-a",
+        also: &["thunderx2t99"],
+        features: &["v8.1a", "crc", "lse", "rdm", "pan", "lor", "vh"],
+    },
+    Level {
+        name: "armv8.2-a",
+        also: &[
+            "cortex-a55",
+            "cortex-a75",
+            "cortex-a76",
+            "cortex-a77",
+            "cortex-a78",
+            "neoverse-n1",
+            "neoverse-e1",
+        ],
+        features: &["v8.2a", "ras", "dpb"],
+    },
+    Level { name: "armv8.3-a", also: &[], features: &["v8.3a", "paca", "pacg", "jsconv", "fcma", "rcpc"] },
+    Level {
+        name: "armv8.4-a",
+        also: &["neoverse-v1"],
+        features: &["v8.4a", "dotprod", "dit", "flagm", "rcpc2", "lse2"],
+    },
+    Level {
+        name: "armv8.5-a",
+        also: &[],
+        features: &["v8.5a", "ssbs", "sb", "dpb2", "frintts", "flagm2", "bti"],
+    },
+    Level {
+        name: "armv9-a",
+        also: &["neoverse-n2", "neoverse-v2", "cortex-a710"],
+        features: &["v9a", "sve", "sve2"],
+    },
+];
+
+const TABLES: &[(u16, &[Level])] =
+    &[(X86_64, X86_64_LEVELS), (S390, S390_LEVELS), (PPC64, PPC64_LEVELS), (AARCH64, AARCH64_LEVELS)];
 
 /// A CPU level of one architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +181,25 @@ impl Cpu {
         self.machine == other.machine && self.rank > other.rank
     }
 
+    /// What every CPU of the machine has.
+    pub fn is_base(self) -> bool {
+        self.rank == 0
+    }
+
+    /// The name that rustc has for it, or for the nearest before it.
+    pub fn for_rustc(self) -> &'static str {
+        match self.machine {
+            PPC64 => PPC64_LEVELS[self.rank].also[0],
+            AARCH64 => "generic",
+            _ => self.name,
+        }
+    }
+
+    /// The option of GCC and Clang.
+    pub fn for_cc(self) -> String {
+        format!("{}={self}", if self.machine == PPC64 { "-mcpu" } else { "-march" })
+    }
+
     /// Every level's name.
     pub fn names() -> impl Iterator<Item = &'static str> {
         TABLES.iter().flat_map(|(_, levels)| levels.iter().map(|level| level.name))
@@ -160,6 +226,13 @@ mod tests {
         assert!(Cpu::parse("generic").is_none() && Cpu::parse("native").is_none());
         assert_eq!(Cpu::of_target_cpu(PPC64, "pwr9").unwrap().to_string(), "power9");
         assert_eq!(Cpu::of_x86_isa(0b11).unwrap().to_string(), "x86-64-v2");
+        assert!(
+            !cpu("armv8.2-a").is_newer_than(cpu("neoverse-n1"))
+                && cpu("armv9-a").is_newer_than(cpu("neoverse-v1"))
+        );
+        assert_eq!(cpu("power9").for_rustc(), "pwr9");
+        assert_eq!(cpu("power9").for_cc(), "-mcpu=power9");
+        assert_eq!(cpu("z13").for_rustc(), "z13");
         assert_eq!(Cpu::of_x86_isa(0), None);
         assert_eq!(Cpu::of_x86_isa(1 << 9), None);
     }

@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use super::bind::{absolute, loadable, of_release};
 use crate::artifact::Artifact;
 use crate::judge::{Input, NamedPlatform};
-use crate::lints::Reading;
+use crate::lints::{Reading, cpu_too_new};
 use crate::platform::{self, Platform};
 use crate::policy::{At, Policy, Problem};
-use crate::runs_on::{Beside, Judge};
+use crate::runs_on::{Beside, Judge, NewerCpu};
 use crate::text::{self, did_you_mean};
 
 /// Platforms by the names that the policy has for them.
@@ -73,14 +73,17 @@ pub fn judge_all(inputs: &mut [Input], policy: &Policy, known: &Known) {
         known.iter().map(|(name, platform)| (name.as_str(), Judge::new(platform, &beside))).collect();
     let say = |input: &mut Input| {
         let Reading::Facts(facts) = &input.reading else { return };
-        let names = names_for(input, policy);
-        input.platforms = names
-            .into_iter()
-            .filter_map(|name| {
-                let found = judges.get(name.as_str())?.judge(facts, &path_of(input, facts));
-                Some(NamedPlatform { name, found })
-            })
-            .collect();
+        let (names, promises_cpu) = names_for(input, policy);
+        let signs = cpu_too_new::signs(facts, &input.compiler_flags);
+        let found = names.into_iter().filter_map(|name| {
+            let mut found = judges.get(name.as_str())?.judge(facts, &path_of(input, facts));
+            let newer = |needed| NewerCpu::on(&found.platform, facts.arch, needed);
+            // Where the policy promises a CPU, that one counts.
+            let all = signs.iter().filter(|_| !promises_cpu).filter_map(|sign| newer(sign.cpu?));
+            found.cpu = all.reduce(|a, b| if b.needed.is_newer_than(a.needed) { b } else { a });
+            Some(NamedPlatform { name, found })
+        });
+        input.platforms = found.collect();
     };
     match inputs {
         [one] => say(one),
@@ -95,17 +98,19 @@ fn path_of(input: &Input, facts: &Artifact) -> std::path::PathBuf {
     }
 }
 
-/// The platforms of all triples that the file may be for, each once.
-fn names_for(input: &Input, policy: &Policy) -> Vec<String> {
+/// The platforms of all triples that the file may be for, each once, and whether a CPU is promised for one.
+fn names_for(input: &Input, policy: &Policy) -> (Vec<String>, bool) {
     let none = input.triples.is_empty().then_some(None);
     let mut names: Vec<String> = Vec::new();
+    let mut promises_cpu = false;
     for triple in input.triples.iter().map(|triple| Some(triple.as_str())).chain(none) {
         let Ok(rules) = policy.rules(triple, &input.name) else { continue };
+        promises_cpu |= rules.cpu.is_some();
         for name in rules.runs_on.iter().flat_map(|names| &names.value) {
             if !names.contains(&name.value) {
                 names.push(name.value.clone());
             }
         }
     }
-    names
+    (names, promises_cpu)
 }

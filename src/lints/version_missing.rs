@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Applies, Check, Lint, Sink, Subject, on_platform};
-use crate::artifact::AbiVersion;
 use crate::finding::{Finding, Item, Level};
 use crate::loader::Problem;
+use crate::runs_on::newest_first;
 use crate::text::{escape, some_of};
 
 pub static LINT: Lint = Lint {
@@ -62,11 +62,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             }
         }
         for ((file, needed_by), mut versions) in missing {
-            versions.sort_by_cached_key(|version| {
-                let parsed = AbiVersion::parse(version, []);
-                (parsed.namespace, std::cmp::Reverse(parsed.tag.release().cloned()))
-            });
-            versions.dedup();
+            newest_first(&mut versions);
             sink.push(finding(on, file, needed_by, &versions));
         }
     }

@@ -10,7 +10,7 @@ use super::model::PathText;
 use super::{MessageFormat, Streams, json, show};
 use crate::artifact::{Artifact, Format, When};
 use crate::loader::Problem;
-use crate::runs_on::{OnPlatform, Outcome, base, of_problem, of_undecided, reasons};
+use crate::runs_on::{OnPlatform, Outcome, base, causes, of_problem, of_undecided, reasons as reasons_of};
 use crate::text::{escape, path as shown};
 
 /// One line of `cargo compat show --message-format json`: one file on one platform.
@@ -29,6 +29,10 @@ pub struct Line {
     missing_libraries: Vec<LibraryOut>,
     missing_versions: Vec<VersionOut>,
     missing_symbols: Vec<SymbolOut>,
+    /// The CPU that the file is for, where the platform runs on older ones, or
+    /// that is not known. The verdict is that of a machine which has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<String>,
     /// Sentences: what else stops the loader.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     other_problems: Vec<String>,
@@ -95,7 +99,7 @@ impl Line {
         }
         let undecided = match &found.verdict {
             Some(verdict) => verdict.undecided.iter().map(|one| of_undecided(one, &asker)).collect(),
-            None if found.outcome == Outcome::Undecided => reasons(found, facts),
+            None if found.outcome == Outcome::Undecided => reasons_of(found, facts),
             None => Vec::new(),
         };
         Self {
@@ -108,6 +112,7 @@ impl Line {
             missing_libraries: libraries.into_iter().collect(),
             missing_versions: versions.into_iter().collect(),
             missing_symbols: symbols.into_iter().collect(),
+            cpu: found.cpu.map(|cpu| cpu.needed.to_string()),
             other_problems: other,
             undecided,
         }
@@ -157,7 +162,9 @@ pub fn show_platforms(
             Outcome::FailsAtCall => "fails at a call".to_owned(),
             Outcome::FailsAtStart => "fails".to_owned(),
         };
-        let reasons = reasons(one, facts);
+        // Of a file that fails the causes count; what is not decided beside them is no news.
+        let reasons = Some(causes(one)).filter(|causes| !causes.is_empty());
+        let reasons = reasons.unwrap_or_else(|| reasons_of(one, facts));
         if let Some(reason) = reasons.first().filter(|_| one.outcome != Outcome::Loads || one.cpu.is_some()) {
             text += &format!(": {reason}");
             if reasons.len() > 1 {
