@@ -1,9 +1,9 @@
 //! A platform's libraries have the versions, and not the symbol.
 
-use super::{Applies, Check, Lint, Sink, Subject, on_platform};
+use super::{Applies, Check, Lint, Sink, Subject, on_platform, symbol_undefined};
 use crate::artifact::When;
 use crate::finding::{BoundAt, Item, Level};
-use crate::loader::{Problem, Undecided};
+use crate::loader::Problem;
 use crate::runs_on::base;
 use crate::text::{count, escape, some_of};
 
@@ -49,18 +49,10 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     if all.is_empty() { Applies::No } else { Applies::Yes }
 }
 
-/// Whether `symbol_undefined` or `symbol_undecidable` speak of it: nothing at hand has it either.
+/// Whether `symbol_undefined` speaks of it: nothing at hand has it either.
 fn is_told(subject: &Subject<'_>, symbol: &str, has_version: bool) -> bool {
     let Some(verdict) = subject.verdict.filter(|_| !has_version) else { return false };
-    let undefined = verdict
-        .problems
-        .iter()
-        .any(|problem| matches!(problem, Problem::Symbol { name, version: None, .. } if name == symbol));
-    undefined
-        || verdict
-            .undecided
-            .iter()
-            .any(|one| matches!(one, Undecided::Symbol { name, version: None, .. } if name == symbol))
+    symbol_undefined::unresolved(subject, verdict).iter().any(|one| one.name == symbol)
 }
 
 fn finding(on: &on_platform::On<'_>, needed_by: &str, missing: &[Missing<'_>]) -> crate::finding::Finding {

@@ -2,7 +2,6 @@
 
 use super::{Applies, Check, Lint, Sink, Subject};
 use crate::finding::{Finding, Item, Level};
-use crate::judge::NamedPlatform;
 use crate::loader::{Because, Problem, Undecided};
 use crate::text::{count, escape, some_of};
 
@@ -31,11 +30,8 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         return Applies::Yes;
     }
     let Some(verdict) = subject.verdict else { return Applies::No };
-    // Where platforms are promised and every one of them has an answer, that is the answer.
-    let answered = |named: &NamedPlatform| {
-        named.found.verdict.as_ref().is_some_and(|verdict| verdict.undecided.is_empty())
-    };
-    if !subject.platforms.is_empty() && subject.platforms.iter().all(answered) {
+    // Where platforms are promised, theirs are the answers; what one leaves open, `platform_undecided` says.
+    if !subject.platforms.is_empty() {
         return Applies::Yes;
     }
     let own = verdict.loaded.first().map(|loaded| loaded.path.as_str());

@@ -28,8 +28,9 @@ const IN_SUBJECT: usize = 3;
 const PASTED: usize = 8;
 
 /// A reference without a definition.
-struct Unresolved<'f> {
-    name: &'f str,
+#[derive(Debug)]
+pub struct Unresolved<'f> {
+    pub name: &'f str,
     version: Option<&'f str>,
     file: Option<&'f str>,
     when: When,
@@ -76,7 +77,7 @@ fn allowed(subject: &Subject<'_>, name: &str) -> bool {
 /// The references that the libraries at hand leave open. One with a version
 /// was resolved when the file was linked; of a file that was built elsewhere
 /// `symbol_undecidable` speaks.
-fn unresolved<'f>(subject: &Subject<'_>, verdict: &'f Verdict) -> Vec<Unresolved<'f>> {
+pub fn unresolved<'f>(subject: &Subject<'_>, verdict: &'f Verdict) -> Vec<Unresolved<'f>> {
     let own = verdict.loaded.first().map(|loaded| loaded.path.as_str());
     let problems = verdict.problems.iter().filter_map(|problem| match problem {
         Problem::Symbol { name, version, file, needed_by, when, because } => {
