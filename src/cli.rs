@@ -276,6 +276,9 @@ struct DiffArgs {
     /// Exit with 1 if the new release asks more of a system, or lacks what the old one gave
     #[arg(long)]
     fail_on_regression: bool,
+    /// Platforms that both releases are held against, as `runs-on` names them; without it all that are known
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    platform: Vec<String>,
     /// How to print what changed
     #[arg(long, value_name = "FMT", default_value = "human")]
     message_format: ShowFormat,
@@ -287,6 +290,7 @@ impl DiffArgs {
             old: self.old,
             new: self.new,
             fail_on_regression: self.fail_on_regression,
+            platforms: self.platform,
             format: self.message_format.into(),
             quiet: common.quiet,
         }

@@ -15,6 +15,9 @@ use crate::policy::{At, Policy, Problem};
 use crate::runs_on::{Beside, Judge, NewerCpu};
 use crate::text::{self, did_you_mean};
 
+/// What is wrong with a name, and what helps.
+pub type Unknown = (String, Option<String>);
+
 /// Platforms by the names that the policy has for them.
 pub type Known = HashMap<String, Arc<Platform>>;
 
@@ -45,7 +48,7 @@ pub fn open_all(policy: &Policy) -> Result<Known, Vec<Problem>> {
 }
 
 /// A platform by its name, or by the path of its description, from a folder.
-pub fn open(name: &str, folder: &Path) -> Result<Arc<Platform>, (String, Option<String>)> {
+pub fn open(name: &str, folder: &Path) -> Result<Arc<Platform>, Unknown> {
     if let Some(platform) = platform::find(name) {
         return Ok(platform);
     }
@@ -61,6 +64,17 @@ pub fn open(name: &str, folder: &Path) -> Result<Arc<Platform>, (String, Option<
         None => "these are known:\ncargo compat platforms list".to_owned(),
     };
     Err((format!("there is no platform `{}`", text::escape(name)), Some(help)))
+}
+
+/// Platforms by their names; all that are built in, where none is named.
+pub fn named_or_all(named: &[String]) -> Result<Vec<(String, Arc<Platform>)>, Unknown> {
+    match named.is_empty() {
+        true => {
+            let all = platform::names();
+            Ok(all.filter_map(|name| Some((name.to_owned(), platform::find(name)?))).collect())
+        }
+        false => named.iter().map(|name| Ok((name.clone(), open(name, Path::new(""))?))).collect(),
+    }
 }
 
 /// Holds every artifact against the platforms that the policy names for it.

@@ -1,7 +1,6 @@
 //! `cargo compat show`: what does this file need, and where does it run?
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -10,7 +9,6 @@ use super::runs_on;
 use crate::artifact::{Artifact, Depth, Examined, ReadError, Role, examine};
 use crate::exit::{KEPT, NOT_JUDGED, USAGE};
 use crate::files;
-use crate::platform::Platform;
 use crate::report::{self, Failure, MessageFormat, Shown, Streams};
 use crate::runs_on::Judge;
 use crate::text;
@@ -34,7 +32,7 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
     if options.facts_only {
         return facts_of(&files, failures, options.format, streams);
     }
-    let platforms = match platforms(&options.platforms) {
+    let platforms = match runs_on::named_or_all(&options.platforms) {
         Ok(platforms) => platforms,
         Err((message, help)) => {
             let failure = Failure::new(message);
@@ -46,7 +44,7 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
             return Ok(USAGE);
         }
     };
-    let judges: Vec<Judge<'_>> = platforms.iter().map(|platform| Judge::new(platform, &[])).collect();
+    let judges: Vec<Judge<'_>> = platforms.iter().map(|(_, platform)| Judge::new(platform, &[])).collect();
     let picked = !options.platforms.is_empty();
     // Of one file people want to know what it needs, too.
     let depth = if options.format == MessageFormat::Json { Depth::Bindings } else { Depth::All };
@@ -139,13 +137,4 @@ fn listed(named: &[PathBuf], failures: &mut Vec<Failure>) -> Vec<PathBuf> {
         }
     }
     files
-}
-
-type Unknown = (String, Option<String>);
-
-fn platforms(named: &[String]) -> Result<Vec<Arc<Platform>>, Unknown> {
-    match named.is_empty() {
-        true => Ok(crate::platform::names().filter_map(crate::platform::find).collect()),
-        false => named.iter().map(|name| runs_on::open(name, Path::new(""))).collect(),
-    }
 }

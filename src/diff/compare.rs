@@ -318,23 +318,24 @@ fn properties(changes: &mut Changes, old: &Artifact, new: &Artifact) {
 
 /// Platforms won and lost, of those that both were held against.
 pub fn platforms(old: &Platforms, new: &Platforms) -> Vec<Change> {
-    let both = old.iter().filter_map(|(name, was)| Some((name, *was, *new.get(name)?)));
-    let changed = both.filter(|(_, was, is)| was != is);
-    let word = |verdict: Verdict| match verdict {
-        Verdict::Runs => "runs",
-        Verdict::Undecided => "undecided",
-        Verdict::Fails => "fails",
+    let with = |of: &Platforms, other: &Platforms, wanted: Verdict| -> BTreeSet<String> {
+        // What ran and is now undecided, or the other way round, is neither won nor lost.
+        let is_told = |name: &str| match wanted {
+            Verdict::Runs => other.get(name).is_some_and(|verdict| *verdict != Verdict::Undecided),
+            _ => other.contains_key(name),
+        };
+        let all = of.iter().filter(|(name, verdict)| **verdict == wanted && is_told(name));
+        all.map(|(name, _)| name.clone()).collect()
     };
-    changed
-        .map(|(name, was, is)| Change {
-            aspect: Aspect::Platform,
-            subject: Some(name.clone()),
-            from_to: FromTo::Value { old: Some(word(was).to_owned()), new: Some(word(is).to_owned()) },
-            regression: (is > was)
-                .then(|| "its loader took the old one".to_owned())
-                .filter(|_| was == Verdict::Runs),
-        })
-        .collect()
+    let mut changes = Changes::default();
+    for (wanted, subject) in [(Verdict::Runs, None), (Verdict::Undecided, Some("undecided"))] {
+        let (was, is) = (with(old, new, wanted), with(new, old, wanted));
+        changes.set(Aspect::Platform, subject, &was, &is, |_, lost| {
+            let all = wanted == Verdict::Runs && !lost.is_empty();
+            all.then(|| "their loaders took the old one".to_owned())
+        });
+    }
+    changes.changes
 }
 
 /// The release in an ABI tag: `Linux 3.2.0`.

@@ -117,7 +117,7 @@ impl<'a> Members<'a> {
             return Ok(Holds::Unreadable(format!("it has more than {LARGEST_MEMBER} bytes")));
         }
         file.rewind()?;
-        Ok(Holds::of(artifact::examine_file(file, Depth::Symbols)))
+        Ok(Holds::of(artifact::examine_file(file, Depth::All)))
     }
 }
 

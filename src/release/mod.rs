@@ -159,7 +159,7 @@ impl Release {
         }
         self.is_file = true;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        match Holds::of(artifact::examine(path, Depth::Symbols)) {
+        match Holds::of(artifact::examine(path, Depth::All)) {
             Holds::Other(format) if !format.ships_elsewhere() => self.fail(
                 Failure::new(format!("{} is no release", text::path(path))).note(match unread(&head) {
                     Some(kind) => format!("it is {kind}, which is not read"),
@@ -196,7 +196,7 @@ impl Release {
                     Err(error) => Found::Failed(error),
                     Ok(head) if is_archive(&head) => Found::Archive(head),
                     Ok(head) if saved::is_ours(&head) => Found::Saved,
-                    Ok(_) => Found::Holds(Holds::of(artifact::examine(&file.path, Depth::Symbols))),
+                    Ok(_) => Found::Holds(Holds::of(artifact::examine(&file.path, Depth::All))),
                 };
                 (file.path, found)
             })

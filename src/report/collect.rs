@@ -14,7 +14,7 @@ use crate::finding::{self, Level};
 use crate::judge::{CpuExamined, Input, Judged, Judgement, NamedPlatform};
 use crate::lints::{self, Reading};
 use crate::policy::{self, Policy, Source};
-use crate::runs_on::{self, NewerCpu, Outcome};
+use crate::runs_on;
 
 impl Position {
     fn new(source: &Source, span: &Range<usize>) -> Self {
@@ -192,15 +192,7 @@ fn artifact(input: Input, judged: Judged) -> Artifact {
 fn on_platform(named: &NamedPlatform, facts: &Facts) -> OnPlatform {
     OnPlatform {
         platform: named.name.clone(),
-        verdict: match named.found.outcome {
-            Outcome::Static | Outcome::Loads => match named.found.cpu {
-                None => Verdict::Runs,
-                Some(NewerCpu { oldest: None, .. }) => Verdict::Undecided,
-                Some(_) => Verdict::Fails,
-            },
-            Outcome::Undecided => Verdict::Undecided,
-            _ => Verdict::Fails,
-        },
+        verdict: Verdict::of(&named.found),
         why: runs_on::reasons(&named.found, facts),
         packages: named.found.packages.clone(),
     }

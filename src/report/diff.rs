@@ -289,7 +289,7 @@ fn name(aspect: Aspect) -> &'static str {
         Aspect::BindsAtStart => "binds at start",
         Aspect::PositionIndependent => "position-independent",
         Aspect::OpensAtRunTime => "opens at run time",
-        Aspect::Platform => "platform",
+        Aspect::Platform => "runs on",
         Aspect::Size => "size in bytes",
     }
 }

@@ -348,6 +348,21 @@ pub enum Verdict {
     Fails,
 }
 
+impl Verdict {
+    pub fn of(found: &crate::runs_on::OnPlatform) -> Self {
+        use crate::runs_on::{NewerCpu, Outcome};
+        match found.outcome {
+            Outcome::Static | Outcome::Loads => match found.cpu {
+                None => Self::Runs,
+                Some(NewerCpu { oldest: None, .. }) => Self::Undecided,
+                Some(_) => Self::Fails,
+            },
+            Outcome::Undecided => Self::Undecided,
+            _ => Self::Fails,
+        }
+    }
+}
+
 impl Report {
     /// Reads a saved report.
     pub fn from_json(text: &str) -> Result<Self, String> {
