@@ -341,6 +341,9 @@ struct WhyArgs {
     /// Link a stripped file once more with its symbols, to name the functions; only its own crate is compiled again
     #[arg(long, conflicts_with_all = ["artifact", "no_build", "build_with"])]
     relink: bool,
+    /// Say where in the source, too, where the file has debug information
+    #[arg(long)]
+    lines: bool,
     #[command(flatten)]
     from: FromArgs,
 }
@@ -415,6 +418,7 @@ impl WhyArgs {
             policy: self.policy,
             format: self.message_format.into(),
             relink: self.relink,
+            lines: self.lines,
         }
     }
 }

@@ -297,6 +297,7 @@ mod unix {
             );
             all += truth.len();
             let mut known = BTreeSet::new();
+            let offered: Vec<_> = offered.iter().collect();
             for found in code.match_functions(&source, &import, &offered)? {
                 let is_right = truth.get(&found.function.address).is_some_and(|names| {
                     found.function.symbol().is_some_and(|own| names.iter().any(|name| name == own))

@@ -25,7 +25,7 @@ pub use self::cpu::Cpu;
 use self::elf::Choose;
 pub use self::elf::{Code, Exports, Found, Spot, code_at};
 pub use self::format::Format;
-pub use self::linkable::{Linkable, Open, Place, Referrer, Unread, definitions, referrers};
+pub use self::linkable::{Linkable, Open, Place, Referrer, Unread, archive, definitions, referrers};
 pub use self::machine::{Arch, Class, Endian, libc_of_interpreter};
 use self::saved::Word;
 pub use self::source::{Source, kind_of};

@@ -1,17 +1,19 @@
 //! The whole answer: uses in the linked file, owners of the functions, the
 //! path to the user's package.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use super::code::Line;
 use super::libraries;
 use super::names;
 use super::owners::{self, Library, Owner, Owners, Place};
 use super::packages::{self, Packages};
 use super::relocatable::Wanted;
-use super::uses::{Function, Use, Uses};
+use super::uses::{Detail, Function, Use, Uses};
 use crate::artifact::Artifact;
-use crate::finding::cause::{Answer, Cause, Origin, Sureness, What};
+use crate::finding::cause::{Answer, Cause, Origin, SourceLine, Sureness, What};
 use crate::text;
 use crate::workspace::Outputs;
 
@@ -67,12 +69,14 @@ pub fn explain(program: &Program<'_>, asked: &[What], imports: &Imports, uses: &
     let symbols = &imports.all;
     let mut wanted = Wanted::default();
     for name in symbols {
-        wanted.imports.insert(in_objects(name).as_bytes());
-        if let Some(Use::By(functions)) = uses.of(name) {
-            for function in functions {
-                wanted.functions.insert(function.name.as_bytes());
-                wanted.functions.extend(function.chain.iter().map(String::as_bytes));
-            }
+        wanted.imports.insert(names::in_objects(name).as_bytes());
+        let Some(one) = uses.of(name) else { continue };
+        for function in &one.functions {
+            wanted.functions.insert(function.name.as_bytes());
+            wanted.functions.extend(function.chain.iter().map(String::as_bytes));
+        }
+        if one.is_nameless() {
+            wanted.nameless.insert(name);
         }
     }
     let owners = match wanted.imports.is_empty() {
@@ -85,9 +89,14 @@ pub fn explain(program: &Program<'_>, asked: &[What], imports: &Imports, uses: &
     };
     let search = Search { program, uses, owners: &owners, linked };
     let mut explained = Explained::default();
+    let mut is_doubted = false;
     for what in asked {
         let causes = match what {
-            What::Symbol { name, .. } => search.of_symbol(name),
+            What::Symbol { name, .. } => {
+                let (causes, doubted) = search.of_symbol(name);
+                is_doubted |= doubted;
+                causes
+            }
             What::Version { .. } => vec![Cause::new(Origin::Linker, Sureness::Exact)],
             What::Library { name } => {
                 let through = of_libraries.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -96,8 +105,14 @@ pub fn explain(program: &Program<'_>, asked: &[What], imports: &Imports, uses: &
         };
         explained.answers.push(Answer { what: what.clone(), causes });
     }
-    explained.nameless = symbols.iter().any(|name| matches!(uses.of(name), Some(Use::Nameless) | None));
+    let is_nameless = |name: &String| uses.of(name).is_some_and(Use::is_nameless);
+    explained.nameless = uses.is_stripped() && symbols.iter().any(is_nameless);
     explained.notes = notes(program, &owners, uses, explained.nameless);
+    if is_doubted {
+        explained.notes.push(
+            "the build is optimised: what a function needs may be in code inlined from a crate that it depends on; a build with `debug = \"line-tables-only\"` in its profile, and not stripped, tells".to_owned(),
+        );
+    }
     explained
 }
 
@@ -111,11 +126,14 @@ fn notes(program: &Program<'_>, owners: &Owners, uses: &Uses, nameless: bool) ->
             "crates are known by the names of functions alone: without cargo, no rlib was read".to_owned(),
         );
     }
-    if nameless && uses.unreadable.is_none() {
+    if nameless {
         notes.push(match program.libraries.is_empty() {
             true => "the file is stripped, so its functions have no names".to_owned(),
             false => "the file is stripped, so its functions have no names; who needs a symbol was taken from the objects of its crates".to_owned(),
         });
+    }
+    if let Some(why) = &uses.no_lines {
+        notes.push(format!("there are no source lines: {why}"));
     }
     if owners.bitcode > 0 {
         notes.push(format!(
@@ -137,20 +155,23 @@ fn notes(program: &Program<'_>, owners: &Owners, uses: &Uses, nameless: bool) ->
 
 /// Whose a function is, and how sure that is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Belongs {
-    origin: Origin,
-    package: Option<String>,
-    crate_name: Option<String>,
-    object: Option<String>,
-    sure: Sureness,
+pub(super) struct Belongs {
+    pub origin: Origin,
+    pub package: Option<String>,
+    pub crate_name: Option<String>,
+    pub object: Option<String>,
+    pub sure: Sureness,
 }
 
+/// One who may need it, and the function by which.
+pub(super) type Found<'f> = (Belongs, Option<Cow<'f, Function>>);
+
 impl Belongs {
-    fn new(origin: Origin, sure: Sureness) -> Self {
+    pub fn new(origin: Origin, sure: Sureness) -> Self {
         Self { origin, package: None, crate_name: None, object: None, sure }
     }
 
-    fn at(place: &Place, sure: Sureness) -> Self {
+    pub fn at(place: &Place, sure: Sureness) -> Self {
         let object = place.object.clone();
         match &place.owner {
             Owner::Std { crate_name } => {
@@ -166,86 +187,41 @@ impl Belongs {
     }
 }
 
-struct Search<'a> {
-    program: &'a Program<'a>,
-    uses: &'a Uses,
-    owners: &'a Owners,
+pub(super) struct Search<'a> {
+    pub program: &'a Program<'a>,
+    pub uses: &'a Uses,
+    pub owners: &'a Owners,
     /// Packages that can be part of the file.
-    linked: Option<BTreeSet<&'a str>>,
+    pub linked: Option<BTreeSet<&'a str>>,
 }
 
 impl Search<'_> {
-    fn of_symbol(&self, name: &str) -> Vec<Cause> {
-        match self.uses.of(name) {
-            Some(Use::Dead) => vec![Cause::new(Origin::Dead, Sureness::Exact)],
-            Some(Use::By(functions)) => {
-                let mut found: Vec<(Belongs, Option<&Function>)> = Vec::new();
-                for function in functions {
-                    found.extend(self.owner(name, function).into_iter().map(|owner| (owner, Some(function))));
-                }
-                let inlined = self.inlined(name, &found);
-                let mut causes = self.grouped(found);
-                causes.extend(self.with_functions(&inlined));
-                causes
-            }
-            Some(Use::Nameless) | None => self.with_functions(&self.candidates(name)),
+    /// The causes, and whether inlined code of other crates may be among them.
+    fn of_symbol(&self, name: &str) -> (Vec<Cause>, bool) {
+        if self.uses.of(name).is_some_and(|one| one.dead) {
+            return (vec![Cause::new(Origin::Dead, Sureness::Exact)], false);
         }
+        let mut found = self.users(name);
+        let is_doubted = self.doubt(name, &mut found);
+        (self.grouped(found), is_doubted)
     }
 
-    /// Packages whose code may have been inlined where the reference is: those
-    /// that it depends on, and whose objects refer to the import too.
-    fn inlined(
-        &self,
-        import: &str,
-        found: &[(Belongs, Option<&Function>)],
-    ) -> Vec<(Belongs, Option<String>)> {
-        let Some(packages) = self.program.packages else { return Vec::new() };
-        let owners: BTreeSet<&str> = found.iter().filter_map(|(owner, _)| owner.package.as_deref()).collect();
-        let in_rust = found.iter().filter(|(owner, _)| owner.object.is_none());
-        let below: BTreeSet<&str> = in_rust
-            .filter_map(|(owner, _)| owner.package.as_deref())
-            .flat_map(|id| packages.linked_into(id))
-            .filter(|id| !owners.contains(id))
-            .collect();
-        let referring = self.owners.referring_to(in_objects(import)).iter();
-        let referring = referring.filter(|reference| match &reference.place.owner {
-            Owner::Package { id, .. } => reference.place.object.is_none() && below.contains(id.as_str()),
-            Owner::Std { .. } => false,
-        });
-        let perhaps = referring.map(|reference| {
-            (Belongs::at(&reference.place, Sureness::Candidate), reference.function.clone())
-        });
-        perhaps.collect()
-    }
-
-    /// Causes with the functions of the objects, where the file names none.
-    fn with_functions(&self, candidates: &[(Belongs, Option<String>)]) -> Vec<Cause> {
-        let owners = candidates.iter().map(|(owner, _)| (owner.clone(), None));
-        let mut causes = self.grouped(owners.collect());
-        for cause in &mut causes {
-            let own = candidates.iter().filter(|(owner, _)| self.is_of(cause, owner));
-            let mut functions: Vec<String> = own.filter_map(|(_, function)| function.clone()).collect();
-            functions.sort();
-            functions.dedup();
-            functions.truncate(MOST_FUNCTIONS);
-            cause.functions = functions.iter().map(|function| names::demangled(function)).collect();
+    /// Who refers to an import, or may.
+    fn users(&self, name: &str) -> Vec<Found<'_>> {
+        let Some(one) = self.uses.of(name) else { return self.candidates(name, &[]) };
+        let mut found = Vec::new();
+        for function in &one.functions {
+            found.extend(self.of_function(name, function));
         }
-        causes
-    }
-
-    fn is_of(&self, cause: &Cause, owner: &Belongs) -> bool {
-        let package = owner.package.as_deref().and_then(|id| {
-            let known = self.program.packages.and_then(|packages| packages.get(id));
-            known.map(|package| package.name.clone()).or_else(|| packages::name_of_id(id))
-        });
-        cause.origin == owner.origin
-            && (cause.origin != Origin::Package
-                || (cause.package == package && cause.crate_name == owner.crate_name))
+        if !one.dead && (one.is_nameless() || one.functions.is_empty()) {
+            found.extend(self.nameless(name, one));
+        }
+        found
     }
 
     /// Whose a function is that refers to an import; several where that
     /// cannot be told.
-    fn owner(&self, import: &str, function: &Function) -> Vec<Belongs> {
+    pub(super) fn owner(&self, import: &str, function: &Function) -> Vec<Belongs> {
         let places: Vec<&Place> = self
             .owners
             .of_function(&function.name)
@@ -264,7 +240,7 @@ impl Search<'_> {
     /// is of.
     fn among(&self, import: &str, function: &Function, places: &[&Place]) -> Vec<Belongs> {
         let refers = |place: &&&Place| {
-            self.owners.referring_to(in_objects(import)).iter().any(|reference| {
+            self.owners.referring_to(names::in_objects(import)).iter().any(|reference| {
                 reference.place == ***place && reference.function.as_deref() == Some(function.name.as_str())
             })
         };
@@ -329,7 +305,7 @@ impl Search<'_> {
     }
 
     /// Whose a crate is, by its name alone.
-    fn by_crate(&self, crate_name: &str, sure: Sureness) -> Vec<Belongs> {
+    pub(super) fn by_crate(&self, crate_name: &str, sure: Sureness) -> Vec<Belongs> {
         if self.program.crate_name.as_deref() == Some(crate_name) {
             return vec![self.own(sure)];
         }
@@ -353,7 +329,8 @@ impl Search<'_> {
     /// A C function that no archive defines under its name: by the objects
     /// that refer to the import, if any do.
     fn c_function(&self, import: &str, function: &Function) -> Vec<Belongs> {
-        let referring = self.owners.referring_to(in_objects(import)).iter().map(|reference| &reference.place);
+        let referring =
+            self.owners.referring_to(names::in_objects(import)).iter().map(|reference| &reference.place);
         let mut of_std = referring.clone().filter(|place| matches!(place.owner, Owner::Std { .. }));
         // rustc makes `main`, and calls only std from it.
         if function.name == "main"
@@ -378,7 +355,7 @@ impl Search<'_> {
     }
 
     /// The package of the file itself.
-    fn own(&self, sure: Sureness) -> Belongs {
+    pub(super) fn own(&self, sure: Sureness) -> Belongs {
         Belongs {
             package: self.program.package.map(str::to_owned),
             crate_name: self.program.crate_name.clone(),
@@ -386,42 +363,10 @@ impl Search<'_> {
         }
     }
 
-    fn can_be(&self, owner: &Owner) -> bool {
+    pub(super) fn can_be(&self, owner: &Owner) -> bool {
         match (owner, &self.linked) {
             (Owner::Package { id, .. }, Some(linked)) => linked.contains(id.as_str()),
             _ => true,
-        }
-    }
-
-    /// Who could need an import, where no function of the file has a name: by
-    /// elimination, from the objects that refer to it.
-    fn candidates(&self, import: &str) -> Vec<(Belongs, Option<String>)> {
-        let referring: Vec<_> = self
-            .owners
-            .referring_to(in_objects(import))
-            .iter()
-            .filter(|one| self.can_be(&one.place.owner))
-            .collect();
-        let places: Vec<&Place> = referring.iter().map(|reference| &reference.place).collect();
-        match distinct(&places).as_slice() {
-            [] if names::of_start_files(import) => {
-                let object = Some(names::start_file_of_import(import).to_owned());
-                vec![(Belongs { object, ..Belongs::new(Origin::StartFiles, Sureness::Likely) }, None)]
-            }
-            [] if self.program.libraries.is_empty() || self.owners.bitcode > 0 => {
-                vec![(Belongs::new(Origin::Unknown, Sureness::Candidate), None)]
-            }
-            // What no crate's object refers to is the final crate's.
-            [] => vec![(self.own(Sureness::Likely), None)],
-            several => {
-                // What LLVM's code refers to nobody reads.
-                let alone = several.len() == 1 && self.owners.bitcode == 0;
-                let sure = if alone { Sureness::Likely } else { Sureness::Candidate };
-                referring
-                    .iter()
-                    .map(|reference| (Belongs::at(&reference.place, sure), reference.function.clone()))
-                    .collect()
-            }
         }
     }
 
@@ -444,35 +389,11 @@ impl Search<'_> {
             cause.crate_name = None;
         }
         // Who uses it: where no build script names it, who may have linked it.
-        let mut users: BTreeMap<Belongs, Vec<&Function>> = BTreeMap::new();
-        for symbol in symbols {
-            match self.uses.of(symbol) {
-                Some(Use::By(functions)) => {
-                    for function in functions {
-                        for owner in self.owner(symbol, function) {
-                            users.entry(owner).or_default().push(function);
-                        }
-                    }
-                }
-                Some(Use::Dead) => {}
-                Some(Use::Nameless) | None => {
-                    for (owner, _) in self.candidates(symbol) {
-                        users.entry(owner).or_default();
-                    }
-                }
-            }
-        }
-        let mut found = Vec::new();
-        for (mut owner, functions) in users {
-            if owner.package.as_deref().is_some_and(|id| named.contains(id)) {
-                continue;
-            }
+        let mut found: Vec<Found<'_>> = symbols.iter().flat_map(|symbol| self.users(symbol)).collect();
+        found.retain(|(owner, _)| !owner.package.as_deref().is_some_and(|id| named.contains(id)));
+        for (owner, _) in &mut found {
             // That it uses the library does not say that it linked it.
             owner.sure = owner.sure.max(Sureness::Likely);
-            if functions.is_empty() {
-                found.push((owner.clone(), None));
-            }
-            found.extend(functions.into_iter().map(|function| (owner.clone(), Some(function))));
         }
         causes.extend(self.grouped(found));
         if causes.is_empty() {
@@ -485,9 +406,9 @@ impl Search<'_> {
     }
 
     /// One cause for each owner, with its functions and the shortest chain.
-    fn grouped(&self, found: Vec<(Belongs, Option<&Function>)>) -> Vec<Cause> {
+    fn grouped(&self, found: Vec<Found<'_>>) -> Vec<Cause> {
         type Key = (Origin, Option<String>, Option<String>);
-        let mut groups: BTreeMap<Key, Vec<(Belongs, Option<&Function>)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Key, Vec<Found<'_>>> = BTreeMap::new();
         for (owner, function) in found {
             // Of std it does not matter which of its crates it is.
             let crate_name = if owner.origin == Origin::Std { None } else { owner.crate_name.clone() };
@@ -501,15 +422,20 @@ impl Search<'_> {
         causes
     }
 
-    fn cause(&self, group: &[(Belongs, Option<&Function>)]) -> Cause {
+    fn cause(&self, group: &[Found<'_>]) -> Cause {
         let surest = group.iter().map(|(owner, _)| owner.sure).min().unwrap_or(Sureness::Candidate);
         let owner = &group[0].0;
         let mut cause = Cause::new(owner.origin, surest);
         cause.crate_name.clone_from(&owner.crate_name);
         cause.object = group.iter().find_map(|(owner, _)| owner.object.clone());
+        // Beside what is sure, what may be says nothing.
+        let counts = |owner: &Belongs| owner.sure < Sureness::Candidate || surest == Sureness::Candidate;
         let functions: HashMap<&str, &Function> = group
             .iter()
-            .filter_map(|(_, function)| function.map(|function| (function.name.as_str(), function)))
+            .filter(|(owner, _)| counts(owner))
+            .filter_map(|(_, function)| {
+                function.as_deref().map(|function| (function.name.as_str(), function))
+            })
             .collect();
         let mut functions: Vec<&Function> = functions.into_values().collect();
         // The shortest chain first, and the same one in every run.
@@ -525,6 +451,13 @@ impl Search<'_> {
         }
         cause.functions =
             functions.iter().take(MOST_FUNCTIONS).map(|function| names::demangled(&function.name)).collect();
+        // How std does it nobody asked.
+        let is_told = cause.origin != Origin::Std || self.uses.detail == Detail::Lines;
+        let lines = functions.iter().filter(|_| is_told).flat_map(|function| &function.places);
+        cause.lines = lines.filter_map(|place| place.line.as_ref()).map(source_line).collect();
+        cause.lines.sort();
+        cause.lines.dedup();
+        cause.lines.truncate(MOST_FUNCTIONS);
         cause.package = owner.package.as_deref().and_then(packages::name_of_id);
         if let (Some(packages), Some(id)) = (self.program.packages, owner.package.as_deref()) {
             cause.package = packages.get(id).map(|package| package.name.clone()).or(cause.package);
@@ -536,17 +469,12 @@ impl Search<'_> {
     }
 }
 
-/// An import as objects call it: on ppc64le the linker takes an optimised one
-/// (ELFv2 ABI, 3.7.3; binutils, `--no-tls-get-addr-optimize`).
-fn in_objects(import: &str) -> &str {
-    match import {
-        "__tls_get_addr_opt" => "__tls_get_addr",
-        other => other,
-    }
+fn source_line(line: &Line) -> SourceLine {
+    SourceLine { file: line.file.clone(), line: line.line }
 }
 
 /// One place for each owner.
-fn distinct<'p>(places: &[&'p Place]) -> Vec<&'p Place> {
+pub(super) fn distinct<'p>(places: &[&'p Place]) -> Vec<&'p Place> {
     let mut seen = BTreeSet::new();
     places.iter().copied().filter(|place| seen.insert(&place.owner)).collect()
 }

@@ -2,12 +2,13 @@
 //! it, its crate, and the package of the user that depends on that.
 
 pub mod advice;
-mod archive;
 pub mod asked;
 pub mod code;
 pub mod explain;
+mod inlined;
 pub mod least;
 mod libraries;
+mod nameless;
 pub mod names;
 pub mod owners;
 pub mod packages;

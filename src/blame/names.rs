@@ -68,6 +68,23 @@ pub fn start_file_of_import(import: &str) -> &'static str {
     }
 }
 
+/// An import as objects call it: on ppc64le the linker takes an optimised one
+/// (ELFv2 ABI, 3.7.3; binutils, `--no-tls-get-addr-optimize`).
+pub fn in_objects(import: &str) -> &str {
+    match import {
+        "__tls_get_addr_opt" => "__tls_get_addr",
+        other => other,
+    }
+}
+
+/// The other way around.
+pub fn as_linked(import: &str) -> &str {
+    match import {
+        "__tls_get_addr" => "__tls_get_addr_opt",
+        other => other,
+    }
+}
+
 /// Whether std links a crate of that name of its own, beside one that the
 /// user's crates may have.
 pub fn is_also_in_std(crate_name: &str) -> bool {

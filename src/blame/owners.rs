@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::archive::{self, Member};
-use super::relocatable::{self, Kind, Wanted};
+use super::code::{Pattern, patterns};
+use super::names;
+use super::relocatable::{self, Kind, Said, Wanted};
+use crate::artifact::archive::{self, Content};
 use crate::artifact::{ReadError, Source};
 use crate::workspace::{Outputs, Script};
 
 /// Archives read at a time: each may hold some tables of an object in memory.
 const AT_A_TIME: usize = 4;
+/// Bytes of functions kept at most, to be found again in a stripped file.
+const MOST_PATTERNS: usize = 64 << 20;
 
 /// Whose an archive is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +54,8 @@ pub struct Reference {
 pub struct Owners {
     defines: HashMap<String, Vec<Place>>,
     refers: HashMap<String, Vec<Reference>>,
+    /// Functions that refer to the imports whose users have no name.
+    pub patterns: Vec<(Place, Pattern)>,
     /// What could not be read, and why.
     pub unreadable: Vec<(PathBuf, ReadError)>,
     /// Archives that hold LLVM's code and nothing else: link-time optimisation.
@@ -147,6 +153,7 @@ pub fn search(libraries: &[Library], wanted: &Wanted<'_>) -> Owners {
         Err(_) => libraries.iter().map(|library| read_library(library, wanted)).collect(),
     };
     let mut owners = Owners::default();
+    let mut kept = 0;
     for (library, result) in libraries.iter().zip(results) {
         match result {
             Ok(found) => {
@@ -156,6 +163,10 @@ pub fn search(libraries: &[Library], wanted: &Wanted<'_>) -> Owners {
                 }
                 for (import, reference) in found.refers {
                     owners.refers.entry(import).or_default().push(reference);
+                }
+                kept += found.patterns.iter().map(|(_, pattern)| pattern.len()).sum::<usize>();
+                if kept <= MOST_PATTERNS {
+                    owners.patterns.extend(found.patterns);
                 }
             }
             Err(error) => owners.unreadable.push((library.path.clone(), error)),
@@ -172,6 +183,7 @@ pub fn search(libraries: &[Library], wanted: &Wanted<'_>) -> Owners {
 struct InLibrary {
     defines: Vec<(String, Place)>,
     refers: Vec<(String, Reference)>,
+    patterns: Vec<(Place, Pattern)>,
     only_bitcode: bool,
 }
 
@@ -180,16 +192,22 @@ fn read_library(library: &Library, wanted: &Wanted<'_>) -> Result<InLibrary, Rea
     let mut found = InLibrary::default();
     let (mut objects, mut bitcode) = (0, 0);
     for member in archive::members(&source)? {
-        match relocatable::read(&source, &member, wanted)? {
+        if member.name == "lib.rmeta" {
+            continue;
+        }
+        let outside;
+        let (source, at) = match member.content {
+            Content::Here { offset, len } => (&source, relocatable::Place { offset, len }),
+            Content::File(file) => {
+                outside = Source::open(&library.path.with_file_name("").join(file))?;
+                (&outside, relocatable::Place { offset: 0, len: outside.size() })
+            }
+        };
+        match relocatable::read(source, at, wanted)? {
             Kind::Object(said) => {
                 objects += 1;
-                let place = Place { owner: library.owner.clone(), object: native_object(&member) };
-                found.defines.extend(said.defines.into_iter().map(|function| (function, place.clone())));
-                found.refers.extend(
-                    said.refers
-                        .into_iter()
-                        .map(|(import, function)| (import, Reference { place: place.clone(), function })),
-                );
+                let place = Place { owner: library.owner.clone(), object: native_object(&member.name) };
+                found.take(source, at, &place, said, wanted);
             }
             Kind::Bitcode => bitcode += 1,
             Kind::Other => {}
@@ -199,13 +217,38 @@ fn read_library(library: &Library, wanted: &Wanted<'_>) -> Result<InLibrary, Rea
     Ok(found)
 }
 
+impl InLibrary {
+    fn take(
+        &mut self,
+        source: &Source,
+        at: relocatable::Place,
+        place: &Place,
+        said: Said,
+        wanted: &Wanted<'_>,
+    ) {
+        let is_nameless = |import: &str| {
+            wanted.nameless.contains(import) || wanted.nameless.contains(names::as_linked(import))
+        };
+        if said.refers.iter().any(|(import, _)| is_nameless(import)) {
+            // What cannot be found again stays a candidate.
+            let found = patterns(source, at.offset, at.len, &wanted.nameless).unwrap_or_default();
+            self.patterns.extend(found.into_iter().map(|pattern| (place.clone(), pattern)));
+        }
+        self.defines.extend(said.defines.into_iter().map(|function| (function, place.clone())));
+        self.refers.extend(
+            said.refers
+                .into_iter()
+                .map(|(import, function)| (import, Reference { place: place.clone(), function })),
+        );
+    }
+}
+
 /// The name of an object that a C compiler made; rustc's own say so.
-fn native_object(member: &Member) -> Option<String> {
-    if member.name.contains(".rcgu.") || member.name.contains("rust.allocator") {
+fn native_object(name: &str) -> Option<String> {
+    if name.contains(".rcgu.") || name.contains("rust.allocator") {
         return None;
     }
     // The `cc` crate puts a hash before the source's name.
-    let name = member.name.as_str();
     let bare = name
         .split_once('-')
         .filter(|(hash, _)| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -249,6 +292,7 @@ mod tests {
         let wanted = Wanted {
             functions: HashSet::from([&b"__rust_start_panic"[..]]),
             imports: HashSet::from([&b"_Unwind_RaiseException"[..]]),
+            nameless: HashSet::from(["_Unwind_RaiseException"]),
         };
         let mut random = 0x2545_f491_4f6c_dd1d_u64;
         let mut next = move || {
@@ -272,7 +316,11 @@ mod tests {
                 let source = Source::from_bytes(changed);
                 let all = || -> Result<(), ReadError> {
                     for member in archive::members(&source)? {
-                        relocatable::read(&source, &member, &wanted)?;
+                        let Content::Here { offset, len } = member.content else { continue };
+                        let at = relocatable::Place { offset, len };
+                        if let Kind::Object(_) = relocatable::read(&source, at, &wanted)? {
+                            let _ = patterns(&source, offset, len, &wanted.nameless);
+                        }
                     }
                     Ok(())
                 };
@@ -290,7 +338,7 @@ mod tests {
 
     #[test]
     fn objects_of_c() {
-        let named = |name: &str| native_object(&Member { name: name.to_owned(), offset: 0, size: 0 });
+        let named = native_object;
         assert_eq!(named("0123456789abcdef-sqlite3.o").as_deref(), Some("sqlite3.o"));
         assert_eq!(named("inflate.o").as_deref(), Some("inflate.o"));
         assert_eq!(named("std-d1237ef7159db0a2.std.e28293b1aa0f68bd-cgu.0.rcgu.o"), None);

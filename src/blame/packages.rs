@@ -16,7 +16,7 @@ pub struct Packages {
 pub struct Package {
     pub name: PackageName,
     /// The crate that others depend on, as Rust source says it.
-    crate_name: Option<String>,
+    pub crate_name: Option<String>,
     /// Of the workspace.
     pub is_own: bool,
     /// A part of the compiler while it runs: nothing of it is linked.

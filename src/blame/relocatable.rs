@@ -11,7 +11,6 @@ use object::elf;
 use object::pod::{self, Pod};
 use object::read::elf::{FileHeader, Rel, Rela, SectionHeader, Sym};
 
-use super::archive::Member;
 use crate::artifact::{ReadError, Source};
 
 /// The largest table of one object that is read, in bytes. rustc's largest
@@ -25,6 +24,8 @@ const MOST_REFERENCES: usize = 4096;
 pub struct Wanted<'a> {
     pub functions: HashSet<&'a [u8]>,
     pub imports: HashSet<&'a [u8]>,
+    /// Of the imports those whose functions are to be found again by their bytes.
+    pub nameless: HashSet<&'a str>,
 }
 
 /// What one object says of the names that matter.
@@ -48,24 +49,31 @@ pub enum Kind {
     Other,
 }
 
-pub fn read(source: &Source, member: &Member, wanted: &Wanted<'_>) -> Result<Kind, ReadError> {
-    if member.size < 20 || member.name == "lib.rmeta" {
+/// Where an object is in a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub offset: u64,
+    pub len: u64,
+}
+
+pub fn read(source: &Source, place: Place, wanted: &Wanted<'_>) -> Result<Kind, ReadError> {
+    if place.len < 20 {
         return Ok(Kind::Other);
     }
-    let ident = source.read(member.offset, 20, "an object of the archive")?;
+    let ident = source.read(place.offset, 20, "an object of the archive")?;
     if ident.starts_with(b"BC\xc0\xde") || ident.starts_with(b"\xde\xc0\x17\x0b") {
         return Ok(Kind::Bitcode);
     }
     match (&ident[..4], ident[4]) {
-        (b"\x7fELF", 1) => Object::<elf::FileHeader32<Endianness>>::open(source, member)?.ask(wanted),
-        (b"\x7fELF", 2) => Object::<elf::FileHeader64<Endianness>>::open(source, member)?.ask(wanted),
+        (b"\x7fELF", 1) => Object::<elf::FileHeader32<Endianness>>::open(source, place)?.ask(wanted),
+        (b"\x7fELF", 2) => Object::<elf::FileHeader64<Endianness>>::open(source, place)?.ask(wanted),
         _ => Ok(Kind::Other),
     }
 }
 
 struct Object<'s, H: FileHeader<Endian = Endianness>> {
     source: &'s Source,
-    member: &'s Member,
+    place: Place,
     endian: Endianness,
     sections: Vec<H::SectionHeader>,
     is_mips64: bool,
@@ -78,10 +86,10 @@ fn record<T: Pod>(bytes: &[u8]) -> T {
 }
 
 impl<'s, H: FileHeader<Endian = Endianness>> Object<'s, H> {
-    fn open(source: &'s Source, member: &'s Member) -> Result<Self, ReadError> {
+    fn open(source: &'s Source, place: Place) -> Result<Self, ReadError> {
         const WHAT: &str = "the section headers of an object";
         let mut object =
-            Self { source, member, endian: Endianness::Little, sections: Vec::new(), is_mips64: false };
+            Self { source, place, endian: Endianness::Little, sections: Vec::new(), is_mips64: false };
         let header: H = record(&object.bytes(0, size_of::<H>() as u64, "the header of an object")?);
         object.endian = match header.e_ident().data {
             elf::ELFDATA2LSB => Endianness::Little,
@@ -107,13 +115,13 @@ impl<'s, H: FileHeader<Endian = Endianness>> Object<'s, H> {
 
     /// Bytes of the object, which must lie inside of its member.
     fn bytes(&self, offset: u64, len: u64, what: &'static str) -> Result<Vec<u8>, ReadError> {
-        if offset.checked_add(len).is_none_or(|end| end > self.member.size) {
-            return Err(ReadError::OutOfFile { what, offset, len, file_len: self.member.size });
+        if offset.checked_add(len).is_none_or(|end| end > self.place.len) {
+            return Err(ReadError::OutOfFile { what, offset, len, file_len: self.place.len });
         }
         if len > LARGEST_TABLE {
             return Err(ReadError::TooLarge { what, len, most: LARGEST_TABLE });
         }
-        self.source.read(self.member.offset + offset, len, what)
+        self.source.read(self.place.offset + offset, len, what)
     }
 
     fn section(&self, section: &H::SectionHeader, what: &'static str) -> Result<Vec<u8>, ReadError> {

@@ -4,21 +4,41 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use super::code::{Code, Import};
+use super::code::{CannotSay, Code, Frame, Import, Line, Lines, Match, Pattern, References};
 use super::names;
+use crate::artifact::Source;
 
 /// Functions of one import that a chain is looked for: the nearest ones count.
 const MOST_CHAINS: usize = 64;
+/// Places of one import in one function that lines are looked for.
+const MOST_PLACES: usize = 16;
+/// Bytes of debug information that are read unasked: some 0.1 s.
+const CHEAP: u64 = 32 << 20;
 
 /// One import's use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Use {
-    /// These functions refer to it, or may, by a table that holds it.
-    By(Vec<Function>),
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Use {
+    /// Who refers to it, or may, by a table that holds it, as far as they have
+    /// names.
+    pub functions: Vec<Function>,
     /// No relocation uses it.
-    Dead,
-    /// Something refers to it that has no name, as in a stripped file.
-    Nameless,
+    pub dead: bool,
+    /// Where code without a name refers to it, as in a stripped file.
+    pub nameless: Vec<u64>,
+    /// Code without a name may refer to it by a table.
+    pub by_nameless_table: bool,
+}
+
+impl Use {
+    /// Whether its functions are not all that refers to it.
+    pub fn is_nameless(&self) -> bool {
+        !self.nameless.is_empty() || self.by_nameless_table
+    }
+
+    /// Whether code names it, with or without a name of its own.
+    pub fn is_in_code(&self) -> bool {
+        !self.nameless.is_empty() || self.functions.iter().any(|function| !function.by_table)
+    }
 }
 
 /// A function that refers to an import, by its name in the symbol table.
@@ -34,14 +54,75 @@ pub struct Function {
     pub chain: Vec<String>,
     /// Some step of the chain is by a table: weaker than a direct call.
     pub through_table: bool,
+    /// Where in it, where debug information tells.
+    pub places: Vec<Place>,
+}
+
+/// Where a function refers to an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The functions that were inlined there, the innermost first.
+    pub inlined: Vec<Frame>,
+    /// In the function itself: where the outermost of those is called, if any.
+    pub line: Option<Line>,
+}
+
+impl Place {
+    fn new(mut frames: Vec<Frame>) -> Option<Self> {
+        let own = frames.pop()?;
+        Some(Self { inlined: frames, line: own.line })
+    }
+}
+
+/// What is looked for beside the functions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    #[default]
+    Functions,
+    /// What was inlined into them, where debug information tells that cheaply.
+    Inlined,
+    /// Source lines, whatever they cost.
+    Lines,
 }
 
 /// The uses of the imports that were asked for.
 #[derive(Debug, Default)]
 pub struct Uses {
     imports: HashMap<String, Use>,
+    pub detail: Detail,
     /// Why the file could not be searched.
     pub unreadable: Option<String>,
+    /// Why there are no source lines, where they were asked for.
+    pub no_lines: Option<String>,
+    file: Option<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    source: Source,
+    code: Code,
+}
+
+impl File {
+    fn open(path: &Path) -> Result<Self, CannotSay> {
+        let source = Source::open(path)?;
+        let code = Code::read(&source)?;
+        Ok(Self { source, code })
+    }
+
+    fn lines(&self, detail: Detail) -> (Option<Lines>, Option<String>) {
+        let read = match detail {
+            Detail::Functions => return (None, None),
+            // What is not cheap was not asked for.
+            Detail::Inlined => return (Lines::read_within(&self.source, CHEAP).ok().flatten(), None),
+            Detail::Lines => Lines::read(&self.source),
+        };
+        match read {
+            Ok(Some(lines)) => (Some(lines), None),
+            Ok(None) => (None, Some("the file has no debug information that can be read".to_owned())),
+            Err(error) => (None, Some(error.to_string())),
+        }
+    }
 }
 
 impl Uses {
@@ -49,60 +130,106 @@ impl Uses {
         self.imports.get(import)
     }
 
+    /// Whether functions have no names, because `.symtab` was stripped.
+    pub fn is_stripped(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| !file.code.has_symbols())
+    }
+
     /// Searches a file's code for these imports. `own` are the user's own
     /// crates; where none is known, chains begin at `main`.
-    pub fn search(path: &Path, imports: &[String], own: &[&str]) -> Self {
-        let code = match Code::open(path) {
-            Ok(code) => code,
-            Err(error) => {
-                return Self { imports: HashMap::new(), unreadable: Some(error.to_string()) };
-            }
+    pub fn search(path: &Path, imports: &[String], own: &[&str], detail: Detail) -> Self {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) => return Self { unreadable: Some(error.to_string()), ..Self::default() },
         };
+        let (lines, no_lines) = file.lines(detail);
         let is_own = |name: &str| match own {
             [] => name == "main",
             own => names::crate_of(name).is_some_and(|name| own.contains(&name.as_str())),
         };
         // One name may be imported in more than one version.
         let mut by_name: BTreeMap<&str, Vec<&Import>> = BTreeMap::new();
-        for import in code.imports() {
+        for import in file.code.imports() {
             by_name.entry(import.name.as_str()).or_default().push(import);
         }
         let mut found = HashMap::new();
         for name in imports {
             let Some(all) = by_name.get(name.as_str()) else { continue };
-            let mut functions: Vec<Function> = Vec::new();
-            let mut dead = true;
+            let mut one = Use { dead: true, ..Use::default() };
             for import in all {
-                let references = code.references(import);
-                dead &= references.dead;
-                let direct = references.functions.iter().map(|function| (function, false));
-                let tables = references.by_table.iter().map(|function| (function, true));
-                for (function, by_table) in direct.chain(tables) {
-                    let Some(symbol) = function.symbol() else { continue };
-                    let chain =
-                        (functions.len() < MOST_CHAINS).then(|| code.chain(function, is_own)).flatten();
-                    functions.push(Function {
-                        name: symbol.to_owned(),
-                        by_table,
-                        is_start: code.is_start_file(function),
-                        through_table: chain.as_ref().is_some_and(|chain| chain.through_table),
-                        chain: chain.map_or_else(Vec::new, |chain| {
-                            chain.functions.iter().filter_map(|one| one.symbol().map(str::to_owned)).collect()
-                        }),
-                    });
-                }
+                let references = file.code.references(import);
+                one.dead &= references.dead;
+                one.take(&file.code, import, &references, &is_own, lines.as_ref());
             }
             // What a table holds counts only where nothing calls it outright.
-            if functions.iter().any(|function| !function.by_table) {
-                functions.retain(|function| !function.by_table);
+            if one.functions.iter().any(|function| !function.by_table) || !one.nameless.is_empty() {
+                one.functions.retain(|function| !function.by_table);
+                one.by_nameless_table = false;
             }
-            let one = match (dead, functions.is_empty()) {
-                (true, _) => Use::Dead,
-                (false, true) => Use::Nameless,
-                (false, false) => Use::By(functions),
-            };
             found.insert(name.clone(), one);
         }
-        Self { imports: found, unreadable: None }
+        Self { imports: found, detail, unreadable: None, no_lines, file: Some(file) }
+    }
+
+    /// Which of the functions offered stand where nameless code refers to an
+    /// import, by their bytes.
+    pub fn matches(&self, import: &str, offered: &[&Pattern]) -> Vec<Match> {
+        let (Some(file), Some(one)) = (&self.file, self.of(import)) else { return Vec::new() };
+        let mut found = Vec::new();
+        for import in file.code.imports().filter(|own| own.name == import) {
+            // What cannot be compared is no match.
+            let matches = file.code.match_functions(&file.source, import, offered).unwrap_or_default();
+            found.extend(matches.into_iter().filter(|found| one.nameless.contains(&found.site)));
+        }
+        found
+    }
+}
+
+impl Use {
+    fn take(
+        &mut self,
+        code: &Code,
+        import: &Import,
+        references: &References,
+        is_own: &dyn Fn(&str) -> bool,
+        lines: Option<&Lines>,
+    ) {
+        let direct = references.functions.iter().map(|function| (function, false));
+        let tables = references.by_table.iter().map(|function| (function, true));
+        for (function, by_table) in direct.chain(tables) {
+            let is_start = code.is_start_file(function);
+            let name = match function.symbol() {
+                Some(name) => name,
+                // What a stripped program begins with.
+                None if is_start => "_start",
+                None => {
+                    match by_table {
+                        true => self.by_nameless_table = true,
+                        false => self.nameless.extend(code.sites(import, function)),
+                    }
+                    continue;
+                }
+            };
+            let chain = (self.functions.len() < MOST_CHAINS).then(|| code.chain(function, is_own)).flatten();
+            let sites = match lines {
+                Some(_) if !by_table => code.sites(import, function),
+                _ => Vec::new(),
+            };
+            let places = sites.iter().take(MOST_PLACES).filter_map(|site| Place::new(lines?.frames(*site)));
+            self.functions.push(Function {
+                places: places.collect(),
+                name: name.to_owned(),
+                by_table,
+                is_start,
+                through_table: chain.as_ref().is_some_and(|chain| chain.through_table),
+                chain: chain.map_or_else(Vec::new, |chain| {
+                    chain.functions.iter().filter_map(|one| one.symbol().map(str::to_owned)).collect()
+                }),
+            });
+        }
+        // Without symbols nothing tells a function from what lies between two.
+        if !code.has_symbols() || self.functions.is_empty() {
+            self.nameless.extend(&references.unnamed);
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::artifact::Artifact;
 use crate::blame::asked;
 use crate::blame::explain::{self, Program};
 use crate::blame::names::brief;
-use crate::blame::uses::{Use, Uses};
+use crate::blame::uses::{Detail, Use, Uses};
 use crate::finding::cause::{Answer, Cause, Origin, Sureness, What};
 use crate::finding::{Finding, Item};
 use crate::judge::Input;
@@ -63,10 +63,11 @@ fn explain_all(findings: &mut [&mut Finding], input: &Input, facts: &Artifact, g
     let imports = explain::imports(&program, &all);
     let names: Vec<String> = imports.all.iter().cloned().collect();
     let own: Vec<&str> = program.crate_name.iter().map(String::as_str).collect();
-    let uses = Uses::search(&input.path, &names, &own);
+    let uses = Uses::search(&input.path, &names, &own, Detail::Functions);
     for (finding, asked) in findings.iter_mut().zip(asked) {
+        let is_known = |one: &Use| !one.is_nameless() && (one.dead || !one.functions.is_empty());
         let nameless = |what: &What| match what {
-            What::Symbol { name, .. } => matches!(uses.of(name), None | Some(Use::Nameless)),
+            What::Symbol { name, .. } => !uses.of(name).is_some_and(is_known),
             _ => false,
         };
         if asked.iter().any(nameless) {

@@ -14,7 +14,7 @@ use crate::blame::least;
 use crate::blame::owners::{self, Library};
 use crate::blame::packages::Packages;
 use crate::blame::system::{self, Releases};
-use crate::blame::uses::Uses;
+use crate::blame::uses::{Detail, Uses};
 use crate::exit::Happened;
 use crate::finding::cause::What;
 use crate::judge::{self, Input, Scope};
@@ -34,6 +34,8 @@ pub struct Options {
     pub format: MessageFormat,
     /// Link what is stripped once more, with its symbols.
     pub relink: bool,
+    /// Say where in the source, too.
+    pub lines: bool,
 }
 
 pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
@@ -333,7 +335,7 @@ impl<'a> Context<'a> {
             packages,
             outputs: &self.gathered.outputs,
         };
-        let mut found = self.search(&program, &question.asked);
+        let mut found = self.search(&program, &question.asked, options.lines);
         let relinked = (found.nameless && options.relink && input.from_cargo).then(|| {
             let _ = report::status("Relinking", &input.name.shown, streams);
             let id = program.package.unwrap_or_default();
@@ -342,7 +344,7 @@ impl<'a> Context<'a> {
         match &relinked {
             Some(Ok(file)) => {
                 program.path = file.path();
-                found = self.search(&program, &question.asked);
+                found = self.search(&program, &question.asked, options.lines);
                 found.notes.push(
                     "the functions are those of the program linked once more, with its symbols".to_owned(),
                 );
@@ -380,12 +382,13 @@ impl<'a> Context<'a> {
         )
     }
 
-    fn search(&self, program: &Program<'_>, asked: &[What]) -> explain::Explained {
+    fn search(&self, program: &Program<'_>, asked: &[What], lines: bool) -> explain::Explained {
         let imports = explain::imports(program, asked);
         let names: Vec<String> = imports.all.iter().cloned().collect();
         let mut own: Vec<&str> = program.crate_name.iter().map(String::as_str).collect();
         own.extend(program.packages.iter().flat_map(|packages| packages.own_crates()));
-        let uses = Uses::search(program.path, &names, &own);
+        let detail = if lines { Detail::Lines } else { Detail::Inlined };
+        let uses = Uses::search(program.path, &names, &own, detail);
         explain::explain(program, asked, &imports, &uses)
     }
 }

@@ -67,6 +67,18 @@ pub struct Cause {
     /// Some step of the chain is by a table of functions, such as a vtable:
     /// weaker than a direct call.
     pub chain_by_table: bool,
+    /// Where in the source it is referred to, where debug information was
+    /// asked; as the compiler was given the files' names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<SourceLine>,
+}
+
+/// A line of a source file, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SourceLine {
+    pub file: String,
+    pub line: u32,
 }
 
 impl Cause {
@@ -81,6 +93,7 @@ impl Cause {
             functions: Vec::new(),
             chain: Vec::new(),
             chain_by_table: false,
+            lines: Vec::new(),
         }
     }
 }

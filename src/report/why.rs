@@ -12,7 +12,7 @@ use crate::blame::explain;
 use crate::blame::least::Step;
 use crate::blame::names::brief;
 use crate::exit::Happened;
-use crate::finding::cause::{Answer, Cause, Origin, Sureness, What};
+use crate::finding::cause::{Answer, Cause, Origin, SourceLine, Sureness, What};
 use crate::judge::Input;
 use crate::text::{count, escape, some_of};
 
@@ -186,6 +186,10 @@ fn fill(text: &str, indent: usize) -> Vec<String> {
         .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
     // An arrow stays with what it leads to.
     let text = text.replace("→ ", "→\u{a0}");
+    let text = match text.strip_prefix("at ") {
+        Some(place) => format!("at\u{a0}{place}"),
+        None => text,
+    };
     textwrap::wrap(&text, options).into_iter().map(|line| line.replace('\u{a0}', " ")).collect()
 }
 
@@ -276,7 +280,22 @@ fn cause_lines(cause: &Cause) -> Vec<String> {
         let path = cause.path.iter().map(|package| format!("{} {}", package.name, package.version));
         lines.push(format!("by {}", escape(&path.collect::<Vec<_>>().join(" › "))));
     }
+    if !cause.lines.is_empty() {
+        let places: Vec<String> = cause.lines.iter().map(place).collect();
+        lines.push(format!("at {}", some_of(&places, 3)));
+    }
     lines
+}
+
+/// A line of source, without what every path of its kind begins with.
+fn place(at: &SourceLine) -> String {
+    let file = at.file.as_str();
+    let below = |folder: &str| Some(file.split_once(folder)?.1.split_once('/')?.1);
+    let file = match below("/registry/src/").or_else(|| below("/rustc/")) {
+        Some(rest) => escape(rest),
+        None => crate::text::path(std::path::Path::new(file)),
+    };
+    format!("{file}:{}", at.line)
 }
 
 /// The shortest chain, else the functions.

@@ -1,6 +1,7 @@
 //! What cargo's messages tell of the crates and build scripts behind an
 //! artifact: for `why`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{Artifact, BuildScript, Metadata, TargetKind};
@@ -16,6 +17,9 @@ use crate::report::Failure;
 pub struct Outputs {
     pub crates: Vec<BuiltCrate>,
     pub scripts: Vec<Script>,
+    /// Packages, by cargo's ids, of which something was compiled with
+    /// optimisation, and so with functions of other crates inlined.
+    pub optimised: BTreeSet<String>,
 }
 
 /// A library of some package, as cargo compiled it.
@@ -49,6 +53,9 @@ pub struct Script {
 
 impl Outputs {
     pub fn take_crate(&mut self, artifact: &Artifact) {
+        if artifact.profile.opt_level != "0" {
+            self.optimised.insert(artifact.package_id.repr.clone());
+        }
         let library = [TargetKind::Lib, TargetKind::RLib, TargetKind::DyLib, TargetKind::CDyLib];
         let Some(first) = artifact.filenames.first() else { return };
         if !library.iter().any(|kind| artifact.target.kind.contains(kind)) {

@@ -114,6 +114,6 @@ fn ask(bytes: Vec<u8>) {
             code.is_start_file(function);
             code.chain(function, |symbol| symbol.starts_with("user_"));
         }
-        let _ = code.match_functions(&source, import, &offered);
+        let _ = code.match_functions(&source, import, &offered.iter().collect::<Vec<_>>());
     }
 }

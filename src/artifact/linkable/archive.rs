@@ -32,7 +32,11 @@ pub struct Member {
 
 /// Every member that holds content, in order.
 pub fn members(source: &Source) -> Result<Vec<Member>, ReadError> {
-    let thin = source.read(0, MAGIC, "the archive's magic")? == b"!<thin>\n";
+    let magic = source.read(0, MAGIC, "the archive's magic")?;
+    let thin = magic == b"!<thin>\n";
+    if !thin && magic != b"!<arch>\n" {
+        return Err(ReadError::Malformed("it does not begin as an archive does".to_owned()));
+    }
     let mut long_names: Vec<u8> = Vec::new();
     let mut members = Vec::new();
     let mut at = MAGIC;

@@ -1,7 +1,7 @@
 //! What a later link takes: object files and archives of them. Which strong
 //! references they leave open, what they define, and who refers to what.
 
-mod archive;
+pub mod archive;
 mod object;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

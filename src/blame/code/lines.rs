@@ -14,6 +14,9 @@ use crate::artifact::Source;
 /// 200 MiB of it.
 const MOST: u64 = 320 << 20;
 
+/// Functions inlined into each other at most, of one address.
+const MOST_FRAMES: usize = 256;
+
 type Reader = EndianRcSlice<RunTimeEndian>;
 
 /// A place in a source file.
@@ -36,6 +39,16 @@ impl std::fmt::Debug for Lines {
     }
 }
 
+/// A function that an address is in: the one that code was made of, or one
+/// that was inlined into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Its mangled name.
+    pub function: Option<String>,
+    /// Where in it.
+    pub line: Option<Line>,
+}
+
 impl Lines {
     /// `None` where the file has none, or it is compressed.
     ///
@@ -43,18 +56,28 @@ impl Lines {
     /// Where the file cannot be read, has more of it than is read, or it makes
     /// no sense.
     pub fn read(source: &Source) -> Result<Option<Self>, CannotSay> {
+        Self::read_within(source, MOST)
+    }
+
+    /// The same, with no more than so many bytes of it read.
+    ///
+    /// # Errors
+    /// Like [`Lines::read`].
+    pub fn read_within(source: &Source, most: u64) -> Result<Option<Self>, CannotSay> {
         let image = Image::open(source)?;
         let debug = || image.sections.iter().filter(|section| section.name.starts_with(".debug_"));
         let is_there = debug().any(|section| section.name == ".debug_line");
         if !is_there || debug().any(|section| section.has(elf::SHF_COMPRESSED)) {
             return Ok(None);
         }
-        if debug().fold(0_u64, |sum, section| sum.saturating_add(section.size)) > MOST {
+        if debug().fold(0_u64, |sum, section| sum.saturating_add(section.size)) > most.min(MOST) {
             return Err(CannotSay::TooMuch("bytes of debug information"));
         }
         let endian = if image.endian == Endianness::Big { RunTimeEndian::Big } else { RunTimeEndian::Little };
         let load = |id: SectionId| -> Result<Reader, CannotSay> {
             let bytes = match image.named(id.name()) {
+                // Where variables are tells no line, and is much.
+                _ if matches!(id, SectionId::DebugLoc | SectionId::DebugLocLists) => Vec::new(),
                 Some(section) => image.bytes(section, "debug information")?,
                 None => Vec::new(),
             };
@@ -70,6 +93,24 @@ impl Lines {
     /// where some were inlined.
     pub fn of(&self, address: u64) -> Option<Line> {
         let location = self.context.find_location(address).ok()??;
-        Some(Line { file: location.file?.to_owned(), line: location.line? })
+        line(&location)
     }
+
+    /// The functions that an address is in, the innermost first: all but the
+    /// last were inlined.
+    pub fn frames(&self, address: u64) -> Vec<Frame> {
+        let mut found = Vec::new();
+        let Ok(mut frames) = self.context.find_frames(address).skip_all_loads() else { return found };
+        while let Ok(Some(frame)) = frames.next()
+            && found.len() < MOST_FRAMES
+        {
+            let name = frame.function.and_then(|name| Some(name.raw_name().ok()?.into_owned()));
+            found.push(Frame { function: name, line: frame.location.as_ref().and_then(line) });
+        }
+        found
+    }
+}
+
+fn line(location: &addr2line::Location<'_>) -> Option<Line> {
+    Some(Line { file: location.file?.to_owned(), line: location.line? })
 }

@@ -14,13 +14,14 @@ mod patterns;
 mod scan;
 mod tables;
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
 use self::functions::Functions;
 use self::graph::Graph;
 use self::image::{Filled, Image, Section, Slot};
-pub use self::lines::{Line, Lines};
+pub use self::lines::{Frame, Line, Lines};
 pub use self::patterns::{Pattern, patterns};
 use self::scan::{Found, NOBODY, Use};
 use self::tables::Tables;
@@ -292,9 +293,10 @@ impl Code {
         &self,
         source: &Source,
         import: &Import,
-        patterns: &[Pattern],
+        patterns: &[&Pattern],
     ) -> Result<Vec<Match>, CannotSay> {
-        let patterns: Vec<&Pattern> = patterns.iter().filter(|one| one.import == import.name).collect();
+        let patterns: Vec<&Pattern> =
+            patterns.iter().copied().filter(|one| one.import == import.name).collect();
         let mut sites: Vec<u64> = self.uses(import).map(|one| one.site).collect();
         sites.sort_unstable();
         sites.dedup();
@@ -305,6 +307,9 @@ impl Code {
             for pattern in &patterns {
                 for own in pattern.sites() {
                     let Some(start) = site.checked_sub(*own) else { continue };
+                    if !self.may_be(start, pattern.len() as u64) {
+                        continue;
+                    }
                     compared += pattern.len();
                     if compared > MOST_COMPARED {
                         return Err(CannotSay::TooMuch("functions to compare with"));
@@ -331,7 +336,27 @@ impl Code {
                 matches.push(Match { function, site, sure });
             }
         }
+        // A function is linked once: of two that look like it one is another.
+        let mut starts: HashMap<String, HashSet<u64>> = HashMap::new();
+        for one in &matches {
+            for name in &one.function.symbols {
+                starts.entry(name.clone()).or_default().insert(one.function.address);
+            }
+        }
+        for one in &mut matches {
+            if one.function.symbols.iter().any(|name| starts[name].len() > 1) {
+                one.sure = Sure::Candidate;
+            }
+        }
         Ok(matches)
+    }
+
+    /// Whether a function of that length may begin at an address: unwinding
+    /// knows where most do.
+    fn may_be(&self, start: u64, len: u64) -> bool {
+        let Some(at) = self.functions.at(start) else { return true };
+        let entry = &self.functions.entries[at as usize];
+        entry.start == start && len <= entry.end - start
     }
 
     /// Code at an address, where there is that much.

@@ -9,6 +9,7 @@ use object::read::elf::Rela as _;
 use super::image::{Image, Section, Symbol, record, text};
 use super::{CannotSay, Machine};
 use crate::artifact::Source;
+use crate::blame::names::as_linked;
 
 /// The longest function that is compared, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -79,9 +80,7 @@ pub fn patterns(
         .filter(|(_, symbol)| symbol.section == elf::SHN_UNDEF.0)
         .filter_map(|(at, symbol)| {
             let name = text(&strings, symbol.name)?;
-            // ppc64le: the linker turns the one into the other.
-            let linked = if name == "__tls_get_addr" { "__tls_get_addr_opt" } else { name };
-            Some((at as u32, *imports.get(name).or_else(|| imports.get(linked))?))
+            Some((at as u32, *imports.get(name).or_else(|| imports.get(as_linked(name)))?))
         })
         .collect();
     if wanted.is_empty() {
