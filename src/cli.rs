@@ -314,6 +314,9 @@ struct MergeArgs {
     /// Write a report to a file, too (repeatable): json, sarif, github, markdown, html, human or short
     #[arg(long, value_name = "FMT=FILE", value_parser = report_file)]
     report: Vec<(Format, PathBuf)>,
+    /// Tell in the checklist what changed since another release: its JSON report, or a folder or archive as `diff` reads them
+    #[arg(long, value_name = "OLD")]
+    since: Option<PathBuf>,
 }
 
 impl MergeArgs {
@@ -323,6 +326,7 @@ impl MergeArgs {
             format: self.message_format.into(),
             reports: self.report.into_iter().map(|(format, path)| (format.into(), path)).collect(),
             quiet: common.quiet,
+            since: self.since,
         }
     }
 }
@@ -362,6 +366,9 @@ struct CheckArgs {
     /// From which level on a finding breaks the policy
     #[arg(long, value_name = "LEVEL", default_value = "deny")]
     fail_on: FailOn,
+    /// Tell in the checklist what changed since another release: its JSON report, or a folder or archive as `diff` reads them
+    #[arg(long, value_name = "OLD")]
+    since: Option<PathBuf>,
     #[command(flatten)]
     from: FromArgs,
 }
@@ -406,6 +413,7 @@ impl CheckArgs {
             reports: self.report.into_iter().map(|(format, path)| (format.into(), path)).collect(),
             fail_on: self.fail_on.into(),
             ignore_baseline: false,
+            since: self.since,
         }
     }
 }

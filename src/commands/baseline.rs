@@ -22,6 +22,7 @@ pub fn run(options: init::Options, streams: &Streams) -> std::io::Result<u8> {
         reports: Vec::new(),
         fail_on: Level::Deny,
         ignore_baseline: true,
+        since: None,
     };
     let folder = std::env::current_dir().unwrap_or_default();
     let mut report = Report::new(&folder, today().to_string(), Level::Deny);

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::bind::{Libraries, bind};
 use super::causes;
 use super::gather::{Gathered, Request, gather};
-use super::runs_on;
+use super::{runs_on, since};
 use crate::artifact::Format;
 use crate::exit::Happened;
 use crate::finding::Level;
@@ -31,6 +31,8 @@ pub struct Options {
     pub fail_on: Level,
     /// Judge as if nothing had been found before.
     pub ignore_baseline: bool,
+    /// Another release, to tell what changed.
+    pub since: Option<PathBuf>,
 }
 
 /// Why a run ends early.
@@ -50,7 +52,11 @@ pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
     let today = today();
     let mut report =
         Report::new(folder.as_deref().unwrap_or(Path::new("")), today.to_string(), options.fail_on);
-    let (files, lost) = open(&options.reports);
+    let (files, mut lost) = open(&options.reports);
+    let old = since::read(options.since.as_ref()).unwrap_or_else(|failures| {
+        lost.extend(failures);
+        None
+    });
     let outcome = match &folder {
         _ if !lost.is_empty() => Err(Stop::Reports(lost)),
         Ok(folder) => judge_all(&mut options, folder, today, &mut report, streams),
@@ -66,6 +72,7 @@ pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
         let root = workspace::work_tree(Path::new(&policy.path.path))?;
         Some(PathText::new(&root))
     });
+    since::add(&mut report, old, false, folder.as_deref().unwrap_or(Path::new("")));
     let outputs = Outputs { format: options.format, quiet: options.request.cargo.quiet, files };
     report::check(&report, outputs, streams)
 }

@@ -60,7 +60,7 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
 
 /// Asks the platforms about every file of a release; what a saved report says stays. What is undecided is news only of
 /// those that were picked.
-fn hold(release: &mut Release, platforms: &[(String, Arc<Platform>)], picked: bool) {
+pub fn hold(release: &mut Release, platforms: &[(String, Arc<Platform>)], picked: bool) {
     let beside: Vec<Beside> = release.members.iter().filter_map(library).flatten().collect();
     let judges: Vec<_> =
         platforms.iter().map(|(name, platform)| (name, platform, Judge::new(platform, &beside))).collect();

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::check::open;
+use super::{check::open, since};
 use crate::exit::Happened;
 use crate::finding::Level;
 use crate::report::merge::{Saved, merge};
@@ -19,10 +19,16 @@ pub struct Options {
     pub format: MessageFormat,
     pub reports: Vec<(MessageFormat, PathBuf)>,
     pub quiet: bool,
+    /// Another release, to tell what changed.
+    pub since: Option<PathBuf>,
 }
 
 pub fn run(options: Options, streams: &Streams) -> std::io::Result<u8> {
     let (files, mut failures) = open(&options.reports);
+    let old = since::read(options.since.as_ref()).unwrap_or_else(|lost| {
+        failures.extend(lost);
+        None
+    });
     let mut saved = Vec::new();
     for path in &options.files {
         match read(path) {
@@ -34,7 +40,7 @@ pub fn run(options: Options, streams: &Streams) -> std::io::Result<u8> {
     }
     let none = saved.is_empty();
     let report = if none { Err(None) } else { merge(saved, failures.clone()).map_err(Some) };
-    let report = report.unwrap_or_else(|refused| {
+    let mut report = report.unwrap_or_else(|refused| {
         let folder = std::env::current_dir().unwrap_or_default();
         let mut report = Report::new(&folder, jiff::Zoned::now().date().to_string(), Level::Deny);
         report.command = "merge".to_owned();
@@ -43,6 +49,7 @@ pub fn run(options: Options, streams: &Streams) -> std::io::Result<u8> {
         report.failures.extend(refused);
         report
     });
+    since::add(&mut report, old, true, &std::env::current_dir().unwrap_or_default());
     let outputs = Outputs { format: options.format, quiet: options.quiet, files };
     report::check(&report, outputs, streams)
 }

@@ -14,6 +14,7 @@ pub mod merge;
 pub mod platforms;
 pub mod runs_on;
 pub mod show;
+pub mod since;
 pub mod test;
 #[cfg(target_os = "linux")]
 mod trials;

@@ -3,7 +3,7 @@
 mod compare;
 mod pair;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::release::{Holds, Release};
 
@@ -33,7 +33,7 @@ pub struct Pair {
 }
 
 /// What of a pair could not be compared, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NotCompared {
     pub what: Aspect,
@@ -43,7 +43,7 @@ pub struct NotCompared {
 }
 
 /// One thing that is not as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     pub aspect: Aspect,
@@ -55,7 +55,7 @@ pub struct Change {
     pub regression: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum FromTo {
@@ -66,7 +66,7 @@ pub enum FromTo {
 }
 
 /// What of an artifact is compared, in the order in which it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Aspect {

@@ -21,8 +21,8 @@ use self::compressed::Compression;
 use self::members::Members;
 use crate::artifact::{self, Artifact, Depth, Examined, Format, ReadError};
 use crate::files;
-use crate::report::Failure;
 use crate::report::model::Verdict;
+use crate::report::{Failure, Report};
 use crate::text;
 
 /// What is read of a file to tell its format, in bytes: a tar header, and as a
@@ -126,6 +126,18 @@ impl Release {
             });
         }
         release
+    }
+
+    /// The artifacts of a report that is at hand.
+    pub fn of_report(report: &Report) -> Self {
+        Self {
+            path: PathBuf::new(),
+            members: saved::members_of(report),
+            is_file: false,
+            is_whole: report.complete && report.failures.is_empty(),
+            passed_over: BTreeMap::new(),
+            failures: Vec::new(),
+        }
     }
 
     fn fail(&mut self, failure: Failure) {

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::{Holds, Member};
 use crate::artifact::{Artifact, Format};
-use crate::report::model::OnPlatform;
-use crate::report::{Failure, SCHEMA_VERSION};
+use crate::report::model::{self, OnPlatform, PathText};
+use crate::report::{Failure, Report, SCHEMA_VERSION};
 use crate::text;
 
 /// No report is as large as this, in bytes.
@@ -54,6 +54,7 @@ struct Tool {
 
 #[derive(Deserialize)]
 struct Body {
+    folder: Option<PathText>,
     /// Of `check`.
     #[serde(default)]
     artifacts: Vec<Entry>,
@@ -72,6 +73,39 @@ struct Entry {
     facts: Option<Box<Artifact>>,
     #[serde(default)]
     platforms: Vec<OnPlatform>,
+}
+
+impl Entry {
+    /// By its path from the folder of the report, which another machine has elsewhere.
+    fn member(self, folder: Option<&PathText>) -> Option<Member> {
+        let holds = match (self.facts, self.format, self.error) {
+            (Some(facts), ..) => Holds::Facts(facts),
+            (None, Some(format), _) if !format.ships_elsewhere() => return None,
+            (None, Some(format), _) => Holds::Other(format),
+            (None, None, error) => {
+                Holds::Unreadable(error.unwrap_or_else(|| "the report holds no facts of it".to_owned()))
+            }
+        };
+        let path = PathText { path: self.path, path_bytes: None };
+        let below = folder.and_then(|folder| path.below(folder));
+        let platforms = self.platforms.into_iter().map(|on| (on.platform, on.verdict)).collect();
+        Some(Member {
+            platforms,
+            ..Member::new(below.unwrap_or_else(|| path.path.replace('\\', "/")), holds)
+        })
+    }
+}
+
+/// The same of a report that is at hand.
+pub fn members_of(report: &Report) -> Vec<Member> {
+    let entry = |artifact: &model::Artifact| Entry {
+        path: artifact.path.path.clone(),
+        format: artifact.format,
+        error: artifact.error.clone(),
+        facts: artifact.facts.clone(),
+        platforms: artifact.platforms.clone(),
+    };
+    report.artifacts.iter().filter_map(|artifact| entry(artifact).member(Some(&report.folder))).collect()
 }
 
 #[derive(Deserialize)]
@@ -111,18 +145,8 @@ pub fn read(path: &Path) -> Result<Saved, Failure> {
     }
     let body: Body =
         serde_json::from_reader(open().map_err(failed)?).map_err(|error| wrong(error.to_string()))?;
-    let members = body.artifacts.into_iter().chain(body.files).filter_map(|entry| {
-        let holds = match (entry.facts, entry.format, entry.error) {
-            (Some(facts), ..) => Holds::Facts(facts),
-            (None, Some(format), _) if !format.ships_elsewhere() => return None,
-            (None, Some(format), _) => Holds::Other(format),
-            (None, None, error) => {
-                Holds::Unreadable(error.unwrap_or_else(|| "the report holds no facts of it".to_owned()))
-            }
-        };
-        let platforms = entry.platforms.into_iter().map(|on| (on.platform, on.verdict)).collect();
-        Some(Member { platforms, ..Member::new(entry.path.replace('\\', "/"), holds) })
-    });
+    let members =
+        body.artifacts.into_iter().chain(body.files).filter_map(|entry| entry.member(body.folder.as_ref()));
     Ok(Saved {
         members: members.collect(),
         failures: body.failures.into_iter().map(|said| said.message).collect(),

@@ -52,6 +52,7 @@ impl Report {
             passed_over: BTreeMap::new(),
             failures: Vec::new(),
             runs: Vec::new(),
+            since: None,
             remarks: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Effects, Style};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::model::{PathText, SCHEMA_VERSION, Tool};
 use super::{Failure, MessageFormat, Streams, human, json};
@@ -70,24 +70,24 @@ struct Summary {
     gained: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct ArtifactOut<'a> {
-    status: Status,
+pub struct ArtifactOut<'a> {
+    pub status: Status,
     /// Its path in the old release; null where that has none.
-    old: Option<&'a str>,
-    new: Option<&'a str>,
+    pub old: Option<&'a str>,
+    pub new: Option<&'a str>,
     /// By what the two were taken for one.
     paired_by: Option<PairedBy>,
-    architecture: Option<String>,
-    changes: &'a [Change],
-    not_compared: &'a [NotCompared],
+    pub architecture: Option<String>,
+    pub changes: &'a [Change],
+    pub not_compared: &'a [NotCompared],
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-enum Status {
+pub enum Status {
     Unchanged,
     Changed,
     /// Only the old release has it.
@@ -103,7 +103,7 @@ impl<'a> Diff<'a> {
         self.old.failures.iter().chain(&self.new.failures)
     }
 
-    fn artifacts(&self) -> Vec<ArtifactOut<'a>> {
+    pub fn artifacts(&self) -> Vec<ArtifactOut<'a>> {
         let pairs = self.comparison.pairs.iter().map(|pair| {
             let (old, new) = (&self.old.members[pair.old], &self.new.members[pair.new]);
             let status = match (&old.holds, &new.holds) {
@@ -202,12 +202,32 @@ fn people(out: &mut impl Write, report: &Diff<'_>) -> io::Result<()> {
     summary(out, report, &artifacts)
 }
 
-fn file_name(path: &str) -> String {
-    escape(path.rsplit('/').next().unwrap_or(path))
+/// The last part of a path.
+pub fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// What changed, and how, on one line. Names are not escaped yet.
+pub fn words(change: &Change) -> (&'static str, String) {
+    let of = change.subject.as_ref().map(|subject| format!("{subject}: ")).unwrap_or_default();
+    let text = match &change.from_to {
+        FromTo::Value { old, new } => value(change.aspect, old.as_deref(), new.as_deref()),
+        FromTo::Set { gained, lost } => [(gained, "+"), (lost, "-")]
+            .into_iter()
+            .filter(|(names, _)| !names.is_empty())
+            .map(|(names, sign)| format!("{sign} {}", some_of(names, NAMED)))
+            .collect::<Vec<_>>()
+            .join("; "),
+    };
+    (name(change.aspect), of + &text)
+}
+
+fn value(aspect: Aspect, old: Option<&str>, new: Option<&str>) -> String {
+    format!("{} -> {}{}", old.unwrap_or("none"), new.unwrap_or("none"), grown(aspect, old, new))
 }
 
 fn one(out: &mut impl Write, artifact: &ArtifactOut<'_>, report: &Diff<'_>) -> io::Result<()> {
-    let name = file_name(artifact.new.or(artifact.old).unwrap_or_default());
+    let name = escape(file_name(artifact.new.or(artifact.old).unwrap_or_default()));
     let of = match &artifact.architecture {
         Some(architecture) => format!(" for {}", escape(architecture)),
         None => String::new(),
@@ -300,9 +320,8 @@ fn change(out: &mut impl Write, change: &Change) -> io::Result<()> {
     let of = change.subject.as_ref().map(|subject| format!("{subject}: ")).unwrap_or_default();
     match &change.from_to {
         FromTo::Value { old, new } => {
-            let word = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-            let grown = grown(change.aspect, old.as_deref(), new.as_deref());
-            row(out, name, &format!("{of}{} -> {}{grown}", word(old), word(new)), worse)?;
+            let value = value(change.aspect, old.as_deref(), new.as_deref());
+            row(out, name, &format!("{of}{value}"), worse)?;
         }
         FromTo::Set { gained, lost } => {
             let mut first = name;
@@ -379,7 +398,8 @@ fn summary(out: &mut impl Write, report: &Diff<'_>, artifacts: &[ArtifactOut<'_>
     }
     if of(Status::Unchanged) > 0 {
         let names = artifacts.iter().filter(|artifact| artifact.status == Status::Unchanged);
-        let names: Vec<_> = names.filter_map(|artifact| artifact.new).map(file_name).collect();
+        let names: Vec<_> =
+            names.filter_map(|artifact| artifact.new).map(|path| escape(file_name(path))).collect();
         lines.push(format!("unchanged: {}", some_of(&names, NAMED)));
     }
     for (word, release) in [("old", report.old), ("new", report.new)] {

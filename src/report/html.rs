@@ -29,6 +29,7 @@ pub fn check(out: &mut impl Write, report: &Report) -> io::Result<()> {
     table(&mut page, report, &list);
     findings(&mut page, report);
     accepted(&mut page, report);
+    since(&mut page, report);
     needs(&mut page, report);
     policy(&mut page, report);
     let _ = write!(page, "</main>\n<script>{SCRIPT}</script>\n</html>\n");
@@ -369,6 +370,30 @@ fn accepted(page: &mut String, report: &Report) {
             name(&finding.lint),
             prose(&accepted.reason),
             name(until)
+        );
+    }
+    page.push_str("</tbody></table>\n</div>\n</section>\n");
+}
+
+fn since(page: &mut String, report: &Report) {
+    let Some(since) = &report.since else { return };
+    let lines = since.lines();
+    if lines.is_empty() {
+        return;
+    }
+    let title = format!("Since {}", report.shown(&since.path));
+    let _ = writeln!(page, "<section>\n<h2>{}</h2>", markup(&title));
+    columns(page, &markup(&title), ["artifact", "architecture", "what", "change"].into_iter());
+    for line in lines {
+        let worse = if line.worse { "<strong>worse</strong> " } else { "" };
+        let _ = writeln!(
+            page,
+            "<tr><th scope=\"row\">{}</th><td data-column=\"architecture\">{}</td>\
+             <td data-column=\"what\">{}</td><td data-column=\"change\">{worse}{}</td></tr>",
+            name(&line.artifact),
+            name(&line.architecture),
+            name(&line.what),
+            name(&line.change)
         );
     }
     page.push_str("</tbody></table>\n</div>\n</section>\n");

@@ -16,6 +16,7 @@ pub fn check(out: &mut impl Write, report: &Report, limit: usize) -> io::Result<
     page.table(report);
     page.findings(report);
     page.accepted(report);
+    page.since(report);
     page.needs(report);
     page.end();
     out.write_all(page.text.as_bytes())
@@ -148,6 +149,22 @@ impl Page {
             vec![in_table(&text), in_table(&inline(&escape(&accepted.reason))), inline(&escape(&until))]
         });
         self.add_table("Accepted by exceptions", &columns, rows);
+    }
+
+    fn since(&mut self, report: &Report) {
+        let Some(since) = &report.since else { return };
+        let lines = since.lines();
+        if lines.is_empty() {
+            return;
+        }
+        let columns = ["artifact", "architecture", "what", "change"].map(str::to_owned);
+        let rows = lines.iter().map(|line| {
+            let worse = if line.worse { "**worse** " } else { "" };
+            let plain = |text: &str| in_table(&inline(&escape(text)));
+            let change = format!("{worse}{}", plain(&line.change));
+            vec![in_table(&code(&line.artifact)), plain(&line.architecture), plain(&line.what), change]
+        });
+        self.add_table(&format!("Since {}", inline(&report.shown(&since.path))), &columns, rows);
     }
 
     fn needs(&mut self, report: &Report) {

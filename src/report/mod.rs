@@ -15,6 +15,7 @@ mod platforms;
 mod sarif;
 mod short;
 mod show;
+mod since;
 mod stream;
 mod summary;
 mod verdicts;
@@ -42,6 +43,7 @@ pub use self::platforms::{
 #[cfg(test)]
 pub use self::show::Object as ShowObject;
 pub use self::show::{Shown, show};
+pub use self::since::Since;
 pub use self::stream::Streams;
 #[cfg(test)]
 pub use self::verdicts::Line as ShowLine;

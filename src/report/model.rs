@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::since::Since;
 use super::{BuildInfo, Failure};
 use crate::artifact::{Artifact as Facts, Format};
 use crate::emulate::outcome::{Counts, Outcome};
@@ -53,6 +54,9 @@ pub struct Report {
     /// Of `test`: the programs that were run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<Run>,
+    /// What changed since another release, where one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
     /// More lines of the summary.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,

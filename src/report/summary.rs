@@ -16,6 +16,9 @@ pub fn lines(report: &Report) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", subject(report), verdict(report))];
     lines.extend(report.remarks.iter().map(|line| escape(line)));
     lines.extend(asides(report));
+    if let Some(since) = &report.since {
+        lines.push(format!("since {}: {}", report.shown(&since.path), since.summary()));
+    }
     lines
 }
 
