@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, When};
+use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, Libc, When};
 use crate::loader::{Bind, Described, Object, Problem, Subject, Undecided, Verdict, load};
 use crate::platform::{Platform, Probe, System};
 
@@ -70,6 +70,18 @@ impl OnPlatform {
     /// The platform on the file's architecture, where it is known.
     pub fn system(&self, facts: &Artifact) -> Option<&System> {
         self.platform.system(facts.arch)
+    }
+
+    /// The missing interpreter of a file that is for another C library than the
+    /// platform's. All else that is missing follows from it.
+    pub fn of_other_libc(&self, facts: &Artifact) -> Option<&Problem> {
+        let own = match self.system(facts)?.about().libc.starts_with("musl") {
+            true => Libc::Musl,
+            false => Libc::Glibc,
+        };
+        let mut problems = self.verdict.iter().flat_map(|verdict| &verdict.problems);
+        let other = matches!(facts.libc, Libc::Musl | Libc::Glibc) && facts.libc != own;
+        problems.find(|problem| other && matches!(problem, Problem::Interpreter { why: None, .. }))
     }
 }
 
@@ -156,14 +168,17 @@ fn packages(verdict: &Verdict, system: &System) -> Vec<String> {
 
 /// What keeps the file from running, a sentence each, and then what may keep it.
 pub fn reasons(found: &OnPlatform, facts: &Artifact) -> Vec<String> {
-    let (mut causes, doubts) = (causes(found), doubts(found, facts));
+    let (mut causes, doubts) = (causes(found, facts), doubts(found, facts));
     causes.extend(doubts);
     causes
 }
 
 /// What keeps the file from running, without what follows from it.
-pub fn causes(found: &OnPlatform) -> Vec<String> {
+pub fn causes(found: &OnPlatform, facts: &Artifact) -> Vec<String> {
     let mut causes = Vec::new();
+    if let Some(problem) = found.of_other_libc(facts) {
+        return vec![of_problem(problem, &by(found))];
+    }
     // By the library and who asks: its versions are one cause.
     let mut versions: Vec<((&str, &str), Vec<&str>)> = Vec::new();
     let by = by(found);

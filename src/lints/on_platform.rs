@@ -46,8 +46,11 @@ impl<'s> On<'s> {
         self.named.found.system(self.facts)
     }
 
+    /// All that is wrong; where the file is for another C library, that alone.
     pub fn problems(&self) -> impl Iterator<Item = &'s Problem> {
-        self.verdict().into_iter().flat_map(|verdict| &verdict.problems)
+        let only = self.named.found.of_other_libc(self.facts);
+        let all = self.verdict().filter(|_| only.is_none());
+        only.into_iter().chain(all.into_iter().flat_map(|verdict| &verdict.problems))
     }
 
     /// A finding that stands at the platform's name in the policy.

@@ -31,6 +31,9 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             }
             continue;
         };
+        if on.named.found.of_other_libc(on.facts).is_some() {
+            continue;
+        }
         let mut subjects: Vec<String> = Vec::new();
         let mut reasons: Vec<String> = Vec::new();
         let mut symbols: Vec<String> = Vec::new();

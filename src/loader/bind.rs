@@ -24,7 +24,8 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
             match found.map(|found| (found, &found.object.versions)) {
                 None if lacking.contains(&need.file) => {}
                 None => problems.push(Problem::VersionOfNothing { file, version, needed_by: needed_by() }),
-                Some((_, Versions::Nodes(nodes))) if nodes.contains(&need.version) => {}
+                Some((_, Versions::Nodes(nodes) | Versions::AtLeast(nodes)))
+                    if nodes.contains(&need.version) => {}
                 Some((_, Versions::Nodes(_))) if need.weak => {
                     warnings.push(Warning::WeakVersion { file, version, needed_by: needed_by() });
                 }
@@ -45,6 +46,13 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
                     }
                 }
                 Some((_, Versions::Unknown)) if !one.given && provider.is_consistent() => {}
+                Some((_, Versions::AtLeast(_))) if need.weak => {}
+                Some((_, Versions::AtLeast(_))) => undecided.push(Undecided::Version {
+                    file,
+                    version,
+                    needed_by: needed_by(),
+                    why: "this library may be newer than what is published of it".to_owned(),
+                }),
                 Some((_, Versions::Unknown)) => undecided.push(Undecided::Version {
                     file,
                     version,

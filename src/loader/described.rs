@@ -142,6 +142,7 @@ fn object(library: &Arc<Library>, system: &System) -> Object {
         relr: facts.is_some_and(|facts| facts.relr),
         versions: match facts {
             None => Versions::Unknown,
+            Some(facts) if facts.more_nodes => Versions::AtLeast(facts.nodes.clone()),
             Some(facts) if facts.defines_versions => Versions::Nodes(facts.nodes.clone()),
             Some(_) => Versions::Undefined,
         },

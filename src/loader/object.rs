@@ -110,6 +110,8 @@ pub enum Versions {
     /// warns (fact 37).
     Undefined,
     Nodes(Vec<String>),
+    /// These, and perhaps more.
+    AtLeast(Vec<String>),
     Unknown,
 }
 

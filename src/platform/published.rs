@@ -35,7 +35,7 @@ pub struct Published {
 }
 
 /// What of a platform's libraries is published.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Libraries {
     pub layout: Layout,
@@ -52,6 +52,10 @@ pub struct Libraries {
     /// The release of GCC that `libgcc_s.so.1` is from.
     #[serde(default, deserialize_with = "release")]
     pub gcc: Option<Release>,
+    /// They are updated to the newest GCC while the platform lives: what is
+    /// stated of libgcc and libstdc++ is there, and newer nodes may be.
+    #[serde(default)]
+    pub gcc_grows: bool,
     /// Packages of libgcc and libstdc++ where a plain install lacks them.
     #[serde(default)]
     pub gcc_packages: Vec<String>,
@@ -65,6 +69,22 @@ pub struct Libraries {
     /// known of it.
     #[serde(default)]
     pub nothing_else: bool,
+    /// What differs on an architecture.
+    #[serde(default)]
+    pub on: BTreeMap<String, OnArch>,
+}
+
+/// What of a platform's libraries differs on one architecture.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OnArch {
+    /// Newest nodes, by their namespaces.
+    #[serde(default)]
+    pub versions: BTreeMap<String, String>,
+    /// Nodes of the C library that are newer than its release, and have some
+    /// of their symbols only.
+    #[serde(default)]
+    pub some_of_nodes: Vec<String>,
 }
 
 /// Where libraries are.
@@ -117,6 +137,15 @@ impl Published {
                 return Err(format!("`{cpu}` is no CPU level of {name}"));
             }
         }
+        let libraries = published.libraries.iter();
+        for (name, on) in libraries.flat_map(|libraries| &libraries.on) {
+            if arch(name).is_none() {
+                return Err(format!("no architecture is named `{name}`"));
+            }
+            if let Some(text) = on.versions.values().find(|text| Release::parse(text).is_none()) {
+                return Err(format!("`{text}` is no release number"));
+            }
+        }
         if published.described == published.libraries.is_some() {
             return Err("a platform is either described, or its libraries are published".to_owned());
         }
@@ -167,7 +196,10 @@ impl Libraries {
     }
 
     /// The newest node that a library has in a namespace; `None`: not known.
-    pub fn limit(&self, namespace: &str) -> Option<Release> {
+    pub fn limit(&self, namespace: &str, arch: Arch) -> Option<Release> {
+        if let Some(text) = self.on(arch).and_then(|on| on.versions.get(namespace)) {
+            return Release::parse(text);
+        }
         match namespace {
             "GLIBC" => self.glibc.clone(),
             "GLIBCXX" => self.glibcxx.clone(),
@@ -175,5 +207,18 @@ impl Libraries {
             "GCC" => self.gcc.clone(),
             other => self.versions.get(other).and_then(|text| Release::parse(text)),
         }
+    }
+
+    /// Newer nodes that a library has a part of.
+    pub fn some_of_nodes(&self, library: &str, arch: Arch) -> Vec<String> {
+        let on = self.on(arch).filter(|_| library == "libc.so.6");
+        on.map(|on| on.some_of_nodes.clone()).unwrap_or_default()
+    }
+
+    fn on(&self, arch: Arch) -> Option<&OnArch> {
+        self.on
+            .iter()
+            .find(|(name, _)| self::arch(name).is_some_and(|own| own.same_as(arch)))
+            .map(|(_, on)| on)
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::published::Libraries;
 use super::system::{Library, LibraryFacts, Probe, System};
+use super::write::split;
 use crate::artifact::{AbiVersion, Arch, Release, Tag};
 
 /// Libraries that glibc itself brings.
@@ -40,21 +41,23 @@ pub fn library(
     path: String,
     libraries: &Libraries,
     arch: Arch,
-    described: &[&System],
+    described: &[&'static System],
 ) -> Option<Library> {
     let of_gcc = GCC.contains(&name);
-    let of_libc = arch.is_loader_name(name) || libraries.glibc.is_some() && GLIBC.contains(&name);
+    let of_libc = libraries.interpreter(arch).is_some_and(|own| split(&own).1 == name)
+        || libraries.glibc.is_some() && GLIBC.contains(&name);
     if !of_gcc && !of_libc && !libraries.others.iter().any(|other| other == name) {
         return None;
     }
     let package =
         libraries.gcc_packages.iter().find(|package| of_gcc && name.starts_with(package.as_str())).cloned();
+    let limits = Limits { libraries, arch };
     let facts = match (&libraries.musl, name) {
         (Some(release), _) if of_libc => musl(release, path.as_str(), described),
-        (None, "libgcc_s.so.1") => numbered(name, "GCC", libraries, described),
-        (None, "libstdc++.so.6") => numbered(name, "GLIBCXX", libraries, described),
-        (None, _) if of_libc => numbered(name, "GLIBC", libraries, described),
-        (None, _) => any(name, libraries, described),
+        (None, "libgcc_s.so.1") => numbered(name, "GCC", &limits, described),
+        (None, "libstdc++.so.6") => numbered(name, "GLIBCXX", &limits, described),
+        (None, _) if of_libc => numbered(name, "GLIBC", &limits, described),
+        (None, _) => any(name, &limits, described),
         // GCC's libraries need the libc that they were built for.
         (Some(_), _) => None,
     };
@@ -65,10 +68,10 @@ pub fn library(
 fn numbered(
     name: &str,
     namespace: &'static str,
-    libraries: &Libraries,
-    described: &[&System],
+    limits: &Limits<'_>,
+    described: &[&'static System],
 ) -> Option<LibraryFacts> {
-    let wanted = libraries.limit(namespace)?;
+    let wanted = limits.newest(namespace)?;
     // libm and its like do not get a node in each release: the C library's count for all of glibc.
     let measure = if namespace == "GLIBC" { "libc.so.6" } else { name };
     let mut newest_known = None;
@@ -84,19 +87,23 @@ fn numbered(
         }
     }
     let (release, library) = newest_known?;
-    let later = if release < wanted { between(namespace, &release, &wanted) } else { Vec::new() };
-    Some(library.facts.as_ref()?.older(|node| is_there(node, libraries), later, release < wanted))
+    let mut later = if release < wanted { between(namespace, &release, &wanted) } else { Vec::new() };
+    later.extend(limits.libraries.some_of_nodes(name, limits.arch));
+    let grows = limits.libraries.gcc_grows && namespace != "GLIBC";
+    let mut older = library.facts.as_ref()?.older(|node| limits.has(node), later, release < wanted || grows);
+    older.more_nodes = grows;
+    Some(older)
 }
 
 /// A library that is said to be there and no more: the oldest that is known,
 /// and what that one lacks is not known.
-fn any(name: &str, libraries: &Libraries, described: &[&System]) -> Option<LibraryFacts> {
+fn any(name: &str, limits: &Limits<'_>, described: &[&'static System]) -> Option<LibraryFacts> {
     let library = described.iter().find_map(|system| in_default_folders(system, name))?;
-    Some(library.facts.as_ref()?.older(|node| is_there(node, libraries), Vec::new(), true))
+    Some(library.facts.as_ref()?.older(|node| limits.has(node), Vec::new(), true))
 }
 
 /// musl as Debian has it: the newest that is not newer than the platform's.
-fn musl(wanted: &Release, loader: &str, described: &[&System]) -> Option<LibraryFacts> {
+fn musl(wanted: &Release, loader: &str, described: &[&'static System]) -> Option<LibraryFacts> {
     let mut found = None;
     for system in described {
         let version = system.package_version("musl").ok().flatten();
@@ -133,13 +140,27 @@ fn newest(library: &Library, namespace: &str) -> Option<Release> {
     releases.max()
 }
 
-/// Whether a platform's libraries have a node, by its number. Names without a
-/// number have been there for long.
-fn is_there(node: &str, libraries: &Libraries) -> bool {
-    let version = AbiVersion::parse(node, []);
-    match (version.tag.release(), libraries.limit(&version.namespace)) {
-        (Some(release), Some(limit)) => *release <= limit,
-        _ => true,
+/// How new the libraries of a platform are on one architecture.
+struct Limits<'l> {
+    libraries: &'l Libraries,
+    arch: Arch,
+}
+
+impl Limits<'_> {
+    fn newest(&self, namespace: &str) -> Option<Release> {
+        self.libraries.limit(namespace, self.arch)
+    }
+
+    /// Whether the platform's libraries have a node, by its number. Names
+    /// without a number have been there for long.
+    fn has(&self, node: &str) -> bool {
+        // GCC 5 (gcc/libstdc++-v3/config/abi/pre/float128.ver).
+        let node = if node == "CXXABI_FLOAT128" { "CXXABI_1.3.9" } else { node };
+        let version = AbiVersion::parse(node, []);
+        match (version.tag.release(), self.newest(&version.namespace)) {
+            (Some(release), Some(limit)) => *release <= limit,
+            _ => true,
+        }
     }
 }
 

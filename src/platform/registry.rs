@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::published::Published;
 use super::{Pack, Platform, System};
+use crate::artifact::Arch;
 
 /// Debian's descriptions, made by `cargo xtask platforms`.
 static DEBIAN: &[u8] = include_bytes!("data/debian.pack");
@@ -58,6 +59,7 @@ const FILES: &[(&str, &str)] = files![
     "manylinux_2_34",
     "manylinux_2_35",
     "manylinux_2_36",
+    "manylinux_2_37",
     "manylinux_2_38",
     "manylinux_2_39",
 ];
@@ -96,15 +98,23 @@ pub fn find(name: &str) -> Option<Arc<Platform>> {
     Some(platform)
 }
 
+/// What comes with the program in full, the oldest first: platforms of which
+/// only facts are published are told by these.
+static DESCRIBED: LazyLock<Vec<System>> = LazyLock::new(|| {
+    let mut systems = DESCRIPTIONS.as_ref().map(System::all).unwrap_or_default();
+    systems.sort_by_key(|system| system.about().glibc());
+    systems
+});
+
+/// The systems of an architecture that are described, the oldest first.
+pub(super) fn described(arch: Arch) -> Vec<&'static System> {
+    DESCRIBED.iter().filter(|system| system.arch().same_as(arch)).collect()
+}
+
 /// The systems of a platform that is known by what is published.
 pub(super) fn published_systems(name: &str, published: &Published) -> Vec<System> {
     let Some(libraries) = &published.libraries else { return Vec::new() };
-    let described = DESCRIPTIONS.as_ref().map(System::all).unwrap_or_default();
-    let system = |arch| {
-        let mut same: Vec<&System> = described.iter().filter(|system| system.arch().same_as(arch)).collect();
-        same.sort_by_key(|system| system.about().glibc());
-        System::published(name, libraries, arch, &same)
-    };
+    let system = |arch| System::published(name, libraries, arch, described(arch));
     published.architectures().filter_map(system).collect()
 }
 

@@ -11,7 +11,7 @@ use super::pack::{
 };
 use super::published::{Layout, Libraries, triplet};
 use super::read::{Pack, Symbols, template};
-use super::reference::{self, GCC, GLIBC};
+use super::reference;
 use super::write::split;
 use crate::artifact::{Arch, Found, Import, Libc, VersionNeed, When, libc_of_interpreter};
 
@@ -28,7 +28,7 @@ pub struct System {
 #[derive(Debug)]
 enum Source {
     Described(Described),
-    Facts(FactsOnly),
+    Facts(Box<FactsOnly>),
 }
 
 /// A full description.
@@ -44,10 +44,11 @@ struct Described {
 #[derive(Debug)]
 struct FactsOnly {
     interpreter: String,
-    /// By their names.
-    libraries: HashMap<String, Arc<Library>>,
-    /// A library that is not listed is not there.
-    nothing_else: bool,
+    libraries: Libraries,
+    /// Systems of the same architecture that are described in full, the oldest first.
+    described: Vec<&'static System>,
+    /// Libraries that were asked for, by their names; `None`: nothing is published of it.
+    known: Mutex<HashMap<String, Option<Arc<Library>>>>,
 }
 
 /// What is at a path.
@@ -108,6 +109,8 @@ pub struct LibraryFacts {
     pub later_nodes: Vec<String>,
     /// The library may define more than is known.
     pub open_ended: bool,
+    /// So with its nodes.
+    pub more_nodes: bool,
     /// All nodes that symbols may be bound to, each with whether it is there.
     bound_to: Vec<(String, bool)>,
     second: u16,
@@ -135,18 +138,14 @@ impl System {
 
     /// A platform of which facts are published; `described` are full
     /// descriptions for the same architecture, the oldest first.
-    pub fn published(platform: &str, libraries: &Libraries, arch: Arch, described: &[&Self]) -> Option<Self> {
+    pub fn published(
+        platform: &str,
+        libraries: &Libraries,
+        arch: Arch,
+        described: Vec<&'static Self>,
+    ) -> Option<Self> {
         let interpreter = libraries.interpreter(arch)?;
         let search = libraries.search(arch);
-        let own = split(&interpreter).1.to_owned();
-        let names = libraries.glibc.iter().flat_map(|_| GLIBC).chain(GCC).map(|&name| name.to_owned());
-        let names = names.chain(libraries.others.iter().cloned()).chain([own.clone()]);
-        let found = names.filter_map(|name| {
-            let path = if name == own { interpreter.clone() } else { format!("{}/{name}", search[1]) };
-            let library = reference::library(&name, path, libraries, arch, described)?;
-            Some((name, Arc::new(library)))
-        });
-        let libraries_found: HashMap<_, _> = found.collect();
         let libc = match (&libraries.glibc, &libraries.musl) {
             (Some(release), _) => format!("glibc {release}"),
             (None, Some(release)) => format!("musl {release}"),
@@ -165,8 +164,9 @@ impl System {
             provenance: Vec::new(),
             search,
         };
-        let nothing_else = libraries.nothing_else;
-        let source = Source::Facts(FactsOnly { interpreter, libraries: libraries_found, nothing_else });
+        let libraries = libraries.clone();
+        let facts = FactsOnly { interpreter, libraries, described, known: Mutex::default() };
+        let source = Source::Facts(Box::new(facts));
         Some(Self { about, source })
     }
 
@@ -244,13 +244,29 @@ impl System {
 }
 
 impl FactsOnly {
+    /// A library by its name, made when it is asked for.
+    fn library(&self, name: &str, about: &About) -> Option<Arc<Library>> {
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(name).cloned();
+        known.unwrap_or_else(|| {
+            let path = match split(&self.interpreter).1 == name {
+                true => self.interpreter.clone(),
+                false => format!("{}/{name}", about.search[1]),
+            };
+            let new = reference::library(name, path, &self.libraries, about.arch.arch(), &self.described);
+            lock().entry(name.to_owned()).or_insert_with(|| new.map(Arc::new)).clone()
+        })
+    }
+
     fn probe(&self, path: &str, about: &About) -> Probe {
         let (folder, name) = split(path);
         let platform = &about.platform;
         if path == self.interpreter || about.search.iter().any(|own| own == folder) {
-            return match self.libraries.get(name) {
-                Some(library) => Probe::Library(vec![Arc::clone(library)]),
-                None if self.nothing_else || about.arch.arch().is_loader_name(name) => Probe::Absent,
+            return match self.library(name, about) {
+                Some(library) => Probe::Library(vec![library]),
+                None if self.libraries.nothing_else || about.arch.arch().is_loader_name(name) => {
+                    Probe::Absent
+                }
                 None => Probe::Unknown(format!(
                     "what is published of {platform} does not tell whether it has {name}"
                 )),
@@ -427,6 +443,7 @@ impl LibraryFacts {
                 .collect(),
             later_nodes: Vec::new(),
             open_ended: false,
+            more_nodes: false,
             bound_to: packed.nodes.iter().map(|&name| (name.to_owned(), true)).collect(),
             second: packed.second,
             symbols: packed
@@ -451,6 +468,7 @@ impl LibraryFacts {
             nodes: there.chain(later.iter().cloned()).collect(),
             later_nodes: later,
             open_ended,
+            more_nodes: false,
             has_version_table: self.has_version_table,
             defines_versions: self.defines_versions,
             unresolved: Vec::new(),

@@ -163,7 +163,7 @@ pub fn show_platforms(
             Outcome::FailsAtStart => "fails".to_owned(),
         };
         // Of a file that fails the causes count; what is not decided beside them is no news.
-        let reasons = Some(causes(one)).filter(|causes| !causes.is_empty());
+        let reasons = Some(causes(one, facts)).filter(|causes| !causes.is_empty());
         let reasons = reasons.unwrap_or_else(|| reasons_of(one, facts));
         if let Some(reason) = reasons.first().filter(|_| one.outcome != Outcome::Loads || one.cpu.is_some()) {
             text += &format!(": {reason}");

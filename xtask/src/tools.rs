@@ -32,6 +32,7 @@ const PACKAGES: &[(&str, Proof)] = &[
     ("qemu-user-static", Proof::Program(&["qemu-s390x-static"])),
     ("bubblewrap", Proof::Program(&["bwrap"])),
     ("python3-pip", Proof::Program(PIP)),
+    ("distro-info-data", Proof::File("/usr/share/distro-info/debian.csv")),
     ("npm", Proof::Program(&["npm"])),
     ("chromium", Proof::Program(&["chromium"])),
     ("chromium-driver", Proof::Program(&["chromedriver"])),
