@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+#[cfg(target_os = "linux")]
+use std::process::Child;
+use std::process::{Command, ExitStatus, Stdio};
 
 /// A command that could not be carried out.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub struct Invocation {
     /// Nothing of our own environment is passed on.
     pub clear_env: bool,
     /// What it is told that it is called, where that is not the path.
+    #[cfg(target_os = "linux")]
     pub name: Option<OsString>,
     pub folder: Option<PathBuf>,
 }
@@ -39,6 +42,7 @@ impl Invocation {
             args: Vec::new(),
             env: Vec::new(),
             clear_env: false,
+            #[cfg(target_os = "linux")]
             name: None,
             folder: None,
         }
@@ -60,7 +64,7 @@ impl Invocation {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        #[cfg(unix)]
+        #[cfg(target_os = "linux")]
         if let Some(name) = &self.name {
             std::os::unix::process::CommandExt::arg0(&mut command, name);
         }
@@ -94,6 +98,23 @@ impl Invocation {
         child.wait().map_err(|error| self.failed(error))
     }
 
+    /// Runs it quietly: its standard output where it succeeded.
+    pub fn output(&self) -> Result<Option<String>, ProcessError> {
+        let output = self.command().stdin(Stdio::null()).output().map_err(|error| self.failed(error))?;
+        Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    /// Runs it quietly: standard output, or standard error of a failure.
+    pub fn output_or_error(&self) -> Result<Result<String, String>, ProcessError> {
+        let output = self.command().stdin(Stdio::null()).output().map_err(|error| self.failed(error))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
+    }
+}
+
+/// What `cargo compat test` starts, and is.
+#[cfg(target_os = "linux")]
+impl Invocation {
     /// Starts it with our own streams.
     pub fn start(&self) -> Result<Child, ProcessError> {
         self.command().spawn().map_err(|error| self.failed(error))
@@ -116,7 +137,6 @@ impl Invocation {
     }
 
     /// The same, at the head of a process group of its own.
-    #[cfg(unix)]
     pub fn start_read_in_group(&self, stdout: bool) -> Result<Child, ProcessError> {
         use std::os::unix::process::CommandExt as _;
         let mut command = self.command();
@@ -128,7 +148,6 @@ impl Invocation {
 
     /// Starts it with our own streams, as another user where one is named by
     /// user and group id.
-    #[cfg(unix)]
     pub fn start_as(&self, user: Option<(u32, u32)>) -> io::Result<Child> {
         use std::os::unix::process::CommandExt as _;
         let mut command = self.command();
@@ -139,23 +158,9 @@ impl Invocation {
     }
 
     /// Becomes it: the process stays the same. Returns only where that failed.
-    #[cfg(unix)]
     pub fn become_it(&self) -> ProcessError {
         use std::os::unix::process::CommandExt as _;
         self.failed(self.command().exec())
-    }
-
-    /// Runs it quietly: its standard output where it succeeded.
-    pub fn output(&self) -> Result<Option<String>, ProcessError> {
-        let output = self.command().stdin(Stdio::null()).output().map_err(|error| self.failed(error))?;
-        Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
-    }
-
-    /// Runs it quietly: standard output, or standard error of a failure.
-    pub fn output_or_error(&self) -> Result<Result<String, String>, ProcessError> {
-        let output = self.command().stdin(Stdio::null()).output().map_err(|error| self.failed(error))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
     }
 }
 

@@ -61,7 +61,7 @@ mod unix {
     fn trial(cases: &Path, folder: PathBuf, machine: &mut Machine) -> anyhow::Result<Trial> {
         let name = folder.strip_prefix(cases)?.display().to_string();
         let missing = match Case::read(&folder, |text| text) {
-            Ok(case) => machine.first_missing(&case.needs),
+            Ok(case) => machine.first_missing(&case.all_needs()),
             // Read again and reported when the test runs, so that it spoils no other.
             Err(_) => None,
         };

@@ -92,7 +92,7 @@ pub struct RootArgs {
     /// For this architecture (repeatable): s390x, ppc64el, … [default: this machine's]
     #[arg(long, value_name = "ARCH")]
     arch: Vec<String>,
-    /// Packages beyond those that every installation has
+    /// A package beyond those that every installation has (repeatable)
     #[arg(long, value_name = "PACKAGE")]
     include: Vec<String>,
     /// Where the packages come from [default: where this machine's apt has them from]

@@ -3,6 +3,7 @@
 use crate::report::{self, Failure, Streams};
 
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "Linux alone has the work that reads them"))]
 pub struct Options {
     pub platform: String,
     /// Debian's or rustc's names; none: this machine's.

@@ -12,6 +12,7 @@ use crate::report::Streams;
 use crate::workspace::CargoOptions;
 
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "Linux alone has the work that reads them"))]
 pub struct Options {
     pub cargo: CargoOptions,
     /// Programs of the project to start themselves.

@@ -9,7 +9,7 @@ use super::outcome::{self, Outcome};
 use super::plan::{Plan, Way};
 use super::runner::{self, Output};
 use super::trial::Fault;
-use crate::artifact::{Spot, code_at};
+use crate::artifact::{Arch, Depth, Examined, Spot, code_at, examine};
 
 /// The second run is ended after so many seconds.
 const MOST_SECONDS: u64 = 120;
@@ -50,8 +50,25 @@ pub fn find(plan: &Plan, way: Way) -> Option<Fault> {
         fault.address = code.address;
         fault.function = code.function;
         fault.bytes = code.bytes;
+        let arch = match examine(&plan.program, Depth::Needs) {
+            Ok(Examined::Elf(facts)) => Some(facts.arch),
+            _ => None,
+        };
+        fault.bytes.truncate(arch.and_then(|arch| length(arch, &fault.bytes)).unwrap_or(usize::MAX));
     }
     Some(fault)
+}
+
+/// How long the instruction is, where its first bytes say so: of s390x the
+/// first two bits (Principles of Operation, "Instruction Formats"); of POWER
+/// four bytes, or eight where the word is a prefix (Power ISA 3.1, opcode 1).
+fn length(arch: Arch, bytes: &[u8]) -> Option<usize> {
+    match (arch.to_string().as_str(), bytes) {
+        ("s390x", [first, ..]) => Some([2, 4, 4, 6][usize::from(first >> 6)]),
+        ("powerpc64le", [_, _, _, last, ..]) => Some(if last >> 2 == 1 { 8 } else { 4 }),
+        ("aarch64", _) => Some(4),
+        _ => None,
+    }
 }
 
 /// The program that could not be started by one that failed, where the kernel
@@ -175,6 +192,17 @@ mod tests {
             "7 execve(\"/w/prog\",{\"/w/prog\",NULL}) = -1 errno=8 (Exec format error)\n7 exit_group(127)\n";
         assert_eq!(parse_exec(log).as_deref(), Some("/w/prog"));
         assert_eq!(parse_exec("7 execve(\"/x\",{NULL}) = -1 errno=2 (No such file or directory)\n"), None);
+    }
+
+    #[test]
+    fn instructions_end() {
+        let arch = |name| crate::target::arch(name).unwrap();
+        let (s390x, power) = (arch("s390x-unknown-linux-gnu"), arch("powerpc64le-unknown-linux-gnu"));
+        assert_eq!(length(s390x, &[0xe7, 0x11, 0x10]), Some(6));
+        assert_eq!(length(s390x, &[0x07, 0xfe]), Some(2));
+        assert_eq!(length(power, &[0x12, 0x4e, 0x63, 0x7c, 0xb4]), Some(4));
+        assert_eq!(length(power, &[0, 0, 0, 0x06, 0]), Some(8));
+        assert_eq!(length(arch("x86_64-unknown-linux-gnu"), &[0x0f, 0x0b]), None);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Real roots of platforms, made of the distribution's own packages by
 //! `mmdebstrap`, without being root and without running anything of them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::root;
+use super::{agree, root};
 use crate::artifact::Arch;
+use crate::beside::Beside;
 use crate::process::{Invocation, on_path};
 use crate::report::Failure;
 use crate::text;
@@ -67,8 +69,8 @@ const RELEASES: &[Release] = &[
 ];
 
 /// What every installation has (Debian Policy, 2.5 "Priorities"), and what it
-/// depends on.
-const PLAIN: &str = "?or(?essential,?priority(required))";
+/// depends on; apt, because the descriptions of platforms count it in.
+const PLAIN: [&str; 2] = ["?or(?essential,?priority(required))", "apt"];
 
 /// What to make.
 #[derive(Debug)]
@@ -83,6 +85,11 @@ pub struct Request {
     pub force: bool,
 }
 
+/// The platforms that roots can be made of.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RELEASES.iter().map(|release| release.name)
+}
+
 /// What was made.
 #[derive(Debug)]
 pub struct Made {
@@ -94,7 +101,7 @@ pub struct Made {
 /// Makes one in the user's folder for caches: beside, then renamed.
 pub fn make(request: &Request, say: &mut dyn FnMut(&str, &str)) -> Result<Made, Failure> {
     let Some(release) = RELEASES.iter().find(|release| release.name == request.platform) else {
-        let names: Vec<_> = RELEASES.iter().map(|release| release.name).collect();
+        let names: Vec<_> = names().collect();
         return Err(Failure::new(format!("of `{}` no root can be made", text::escape(&request.platform)))
             .note(format!("roots are made of {}", names.join(", ")))
             .help(
@@ -105,9 +112,18 @@ pub fn make(request: &Request, say: &mut dyn FnMut(&str, &str)) -> Result<Made, 
         return Err(Failure::new(format!("{} has no name for {}", release.distribution, request.arch)));
     };
     let folder = root::made(&request.platform, request.arch)?;
-    if folder.exists() && !request.force {
+    // What it has beyond the plain ones is not lost when more is asked for.
+    let list = listed(&folder);
+    let had = fs::read_to_string(&list).unwrap_or_default();
+    let mut packages: BTreeSet<&str> = had.lines().collect();
+    let is_enough = request.packages.iter().all(|package| packages.contains(package.as_str()));
+    if folder.exists() && is_enough && !request.force {
         return Ok(Made { folder, kept: true });
     }
+    if request.force {
+        packages.clear();
+    }
+    packages.extend(request.packages.iter().map(String::as_str));
     if !on_path(Path::new("mmdebstrap")) {
         return Err(Failure::new("`mmdebstrap` is not installed, and it is what roots are made by")
             .help("on Debian and Ubuntu, install it:\nsudo apt-get install mmdebstrap"));
@@ -122,21 +138,20 @@ pub fn make(request: &Request, say: &mut dyn FnMut(&str, &str)) -> Result<Made, 
     };
     let cache = root::cache()?;
     fs::create_dir_all(&cache).map_err(|error| failed("its folder", error))?;
-    let beside = tempfile::Builder::new()
+    let scratch = tempfile::Builder::new()
         .prefix(".making-")
         .tempdir_in(&cache)
         .map_err(|error| failed("a folder beside it", error))?;
-    let new = beside.path().join("root");
-    let mut include = PLAIN.to_owned();
-    for package in &request.packages {
-        include += &format!(",{package}");
-    }
+    let new = scratch.path().join("root");
+    // mmdebstrap(1): one that starts with `?` is not split at commas.
+    let includes = PLAIN.iter().chain(&packages).map(|package| format!("--include={package}"));
     let signed = keyring.map(|keyring| format!("[signed-by={keyring}] ")).unwrap_or_default();
     let source = format!("deb {signed}{mirror} {} {}", release.suite, release.components.replace(',', " "));
     // Nothing of the packages is run: that would need an emulator, and root.
     let invocation = Invocation::new("mmdebstrap")
         .args(["--quiet", "--mode=chrootless", "--variant=extract", "--format=directory"])
-        .args([format!("--architectures={debian}"), format!("--include={include}")])
+        .args([format!("--architectures={debian}")])
+        .args(includes)
         .args(merged_usr(release, debian))
         .args([release.suite.into(), new.clone().into_os_string(), source.into()]);
     say("Running", &invocation.shown());
@@ -163,12 +178,38 @@ pub fn make(request: &Request, say: &mut dyn FnMut(&str, &str)) -> Result<Made, 
             request.arch
         )));
     }
-    if request.force && folder.exists() {
-        let old = beside.path().join("old");
+    let lacking = agree::lacking(&new, release.name, request.arch).unwrap_or_default();
+    if !lacking.is_empty() {
+        return Err(differs(&request.platform, &lacking));
+    }
+    if folder.exists() {
+        let old = scratch.path().join("old");
         fs::rename(&folder, old).map_err(|error| failed("the one before", error))?;
     }
     fs::rename(&new, &folder).map_err(|error| failed("its place", error))?;
+    let text: String = packages.iter().map(|package| format!("{package}\n")).collect();
+    Beside::open(&list)
+        .and_then(|file| file.write(text.as_bytes()))
+        .map_err(|error| failed("the list of its packages", error))?;
     Ok(Made { folder, kept: false })
+}
+
+/// Beside a root: the packages that it has beyond the plain ones.
+fn listed(folder: &Path) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(".packages");
+    name.into()
+}
+
+/// A root in which programs would find less than `check` and `show` say.
+fn differs(platform: &str, lacking: &[String]) -> Failure {
+    const SHOWN: usize = 6;
+    let failure = Failure::new(format!("what was made is not what is known of {platform}"));
+    let failure =
+        lacking.iter().take(SHOWN).fold(failure, |failure, path| failure.note(format!("it lacks {path}")));
+    let more = lacking.len().saturating_sub(SHOWN);
+    let failure = if more > 0 { failure.note(format!("and {more} more")) } else { failure };
+    failure.help("is the mirror the right one? `--mirror URL` names another")
 }
 
 /// Installers of these releases make `/lib` and others links into `/usr`; in

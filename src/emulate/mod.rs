@@ -11,6 +11,8 @@ pub mod plan;
 pub mod trial;
 
 #[cfg(target_os = "linux")]
+mod agree;
+#[cfg(target_os = "linux")]
 mod channel;
 #[cfg(target_os = "linux")]
 pub mod crosscheck;

@@ -61,6 +61,10 @@ pub fn enter(root: Option<&Path>, visible: &[PathBuf], before: impl FnOnce(&Path
         bind(path, &to)?;
     }
     before(base);
+    // The machine's settings: who is root outside may write them from here too.
+    let settings = own("proc/sys");
+    bind(&settings, &settings)?;
+    read_only(&settings)?;
     chdir(base).map_err(|error| failed("enter", base, error))?;
     // pivot_root(2), "pivot_root(".", ".")": the old root comes to lie over the
     // new one, and is taken away.
@@ -192,12 +196,13 @@ fn make_point(at: &Path, is_folder: bool) -> io::Result<()> {
 fn read_only_below(base: &Path) -> Result<(), String> {
     let table = Path::new("/proc/self/mountinfo");
     let text = fs::read_to_string(table).map_err(|error| failed("read", table, error))?;
-    for point in mounts_on(&text, base) {
-        let flags = locked_flags(&point).map_err(|error| failed("look at", &point, error))?;
-        let flags = flags | MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-        mount(NONE, &point, NONE, flags, NONE).map_err(|error| failed("make read-only", &point, error))?;
-    }
-    Ok(())
+    mounts_on(&text, base).iter().try_for_each(|point| read_only(point))
+}
+
+fn read_only(point: &Path) -> Result<(), String> {
+    let flags = locked_flags(point).map_err(|error| failed("look at", point, error))?;
+    let flags = flags | MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    mount(NONE, point, NONE, flags, NONE).map_err(|error| failed("make read-only", point, error))
 }
 
 /// The mount on a folder that is seen there, and all below it (proc(5),

@@ -120,8 +120,15 @@ pub fn counts(stdout: &str) -> Option<Counts> {
 /// at the end, where `--quiet` writes only that.
 pub fn failed_tests(stdout: &str) -> Vec<String> {
     let lines = stdout.lines().filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"));
-    let mut names: Vec<String> =
-        lines.map(|name| name.trim_end_matches(" - should panic").to_owned()).collect();
+    // Harnesses that speak as libtest does pad the names, and put a kind before them: `[fixture] name`.
+    let bare = |name: &str| {
+        let name = name.trim().trim_end_matches(" - should panic");
+        name.strip_prefix('[')
+            .and_then(|rest| rest.split_once("] "))
+            .map_or(name, |(_, name)| name.trim())
+            .to_owned()
+    };
+    let mut names: Vec<String> = lines.map(bare).collect();
     let mut listed = false;
     for line in stdout.lines() {
         match line.strip_prefix("    ") {
@@ -332,6 +339,8 @@ mod tests {
         assert_eq!(failed_tests(text), ["b::c"]);
         let quiet = "F\nfailures:\n\n---- a::b stdout ----\n    x\n\n\nfailures:\n    a::b\n\ntest result: FAILED. 0 passed";
         assert_eq!(failed_tests(quiet), ["a::b"]);
+        let padded = "test             area/name      ... FAILED\ntest [a kind]   area/other ... FAILED\n\nfailures:\n    area/name\n    area/other\n";
+        assert_eq!(failed_tests(padded), ["area/name", "area/other"]);
         assert_eq!(counts("test result"), None);
     }
 }

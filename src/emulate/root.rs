@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::make_root;
 use crate::artifact::{Arch, Depth, Examined, examine};
 use crate::process::Invocation;
 use crate::report::Failure;
@@ -55,6 +56,9 @@ pub fn find(wanted: &Wanted, arch: Arch, triple: &str, compiler: Option<&Path>) 
         }
         Wanted::Platform(name) => {
             let folder = made(name, arch)?;
+            if !folder.is_dir() && !make_root::names().any(|own| own == name) {
+                return Err(unknown(name, arch));
+            }
             if !folder.is_dir() {
                 let debian = debian_name(arch).unwrap_or("ARCH");
                 return Err(Failure::new(format!("no root of `{name}` for {arch} is on this machine"))
@@ -63,6 +67,18 @@ pub fn find(wanted: &Wanted, arch: Arch, triple: &str, compiler: Option<&Path>) 
             }
             Ok(Found { folder: Some(is_root(&folder, arch)?), is_sysroot: false })
         }
+    }
+}
+
+/// A name that is neither a root that was made nor one that can be.
+fn unknown(name: &str, arch: Arch) -> Failure {
+    let failure = Failure::new(format!("there is no root `{}` for {arch}", text::escape(name)));
+    match text::did_you_mean(name, make_root::names().chain(["empty", "sysroot"])) {
+        Some(like) => failure.help(format!("did you mean `{like}`?")),
+        None => failure.help(format!(
+            "a root is `empty`, `sysroot`, a folder with a slash in it (`./{}`), or one that was made by\ncargo compat platforms root PLATFORM --arch ARCH",
+            if name.is_empty() { "root".to_owned() } else { text::escape(name) }
+        )),
     }
 }
 

@@ -102,7 +102,13 @@ struct Ids {
 /// A user namespace, and others that belong to it. As root every user stays
 /// who it is; anybody else can only map themselves.
 fn user_namespace(others: CloneFlags, ids: Ids) -> Result<(), String> {
-    let refused = |error: Errno| format!("cannot make a user namespace: {}", words(error));
+    let refused = |error: Errno| match error {
+        // user_namespaces(7)
+        Errno::ENOSPC => {
+            "cannot make a user namespace: the setting user.max_user_namespaces allows no more".to_owned()
+        }
+        other => format!("cannot make a user namespace: {}", words(other)),
+    };
     if geteuid().is_root() {
         let mapper = Mapper::start()?;
         unshare(CloneFlags::CLONE_NEWUSER | others).map_err(refused)?;
@@ -215,6 +221,7 @@ fn run(way: Way, plan: &Plan, line: &mut Line) -> Result<End, String> {
     };
     let mut children = Ok(());
     mounts::enter(plan.root.as_deref(), &plan.visible, |base| {
+        limit_processes(base);
         children = match &plan.emulator {
             // The kernel would call the emulator to start the emulator.
             Some(emulator) if emulator.native => {
@@ -308,6 +315,18 @@ fn register(emulator: &Emulator, base: &Path) -> Result<(), String> {
     let text = format!(":cargo-compat:M::{}:{path}:PF", emulator.magic);
     fs::write(place.join("register"), text)
         .map_err(|error| format!("{NOT_STARTED}: binfmt_misc does not take {path}: {error}"))
+}
+
+/// Of root no limit counts the processes. Since Linux 6.14 each process
+/// namespace has a highest number of its own; before, the number is the whole
+/// machine's and is left alone.
+fn limit_processes(base: &Path) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.trim().parse::<u32>().ok());
+    if numbers.next().zip(numbers.next()) >= Some((6, 14)) {
+        // Without it the program has the machine's own limit.
+        let _ = fs::write(base.join("proc/sys/kernel/pid_max"), MOST_PROCESSES.to_string());
+    }
 }
 
 fn limit(way: Way) {

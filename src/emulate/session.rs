@@ -128,6 +128,7 @@ impl Session {
             failure = failure.note(refusal);
         }
         Err(match barrier() {
+            _ if asked.is_some() => failure.help("without `--isolation` the first way that works is taken"),
             Some((why, help)) => failure.note(why).help(help),
             None => failure.help("run it as root, or where user namespaces are allowed"),
         })

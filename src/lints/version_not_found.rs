@@ -46,6 +46,12 @@ fn check(trial: &Trial, sink: &mut Sink<'_>) {
                 symbols: None,
             });
         }
-        sink.push(finding.help("build it on the oldest system that it must run on, or against that system's libraries; who needs the version is said by\ncargo compat check"));
+        let version = own.first().map_or("", |one| one.version.as_str());
+        let path = crate::text::path(&trial.path);
+        sink.push(finding.help(format!(
+            "build it on the oldest system that it must run on, or against that system's libraries; what of it needs the version:\ncargo compat why {} --artifact {}",
+            shell_words::quote(version),
+            shell_words::quote(&path)
+        )));
     }
 }

@@ -10,6 +10,7 @@ mod outputs;
 mod relink;
 mod settings;
 mod sysroot;
+#[cfg(target_os = "linux")]
 mod test;
 
 use std::ffi::OsString;
@@ -23,13 +24,16 @@ use crate::report::Failure;
 
 pub use self::build::build;
 pub use self::layout::{expected, missing};
-pub use self::linker::{cross_compiler, debian_package, is_foreign};
+#[cfg(target_os = "linux")]
+pub use self::linker::debian_package;
+pub use self::linker::{cross_compiler, is_foreign};
 pub use self::links::Links;
 pub use self::locate::{Manifest, locate, policy_below, work_tree};
 pub use self::outputs::{Outputs, Script, metadata, std_rlibs};
 pub use self::relink::relink;
 pub use self::settings::config_names_targets;
 pub use self::sysroot::{libraries, of_rustc as libraries_of_rustc};
+#[cfg(target_os = "linux")]
 pub use self::test::{Ready, Tested, test};
 
 /// What the user asks of cargo, in cargo's own terms.

@@ -1,6 +1,7 @@
 //! What cargo's configuration settles for one run: files, variables, and
 //! `--config` before both (Cargo Book, "Configuration").
 
+#[cfg(target_os = "linux")]
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +84,7 @@ impl Settings {
     }
 
     /// The runner that is configured for a triple, and its arguments.
+    #[cfg(target_os = "linux")]
     pub fn runner(&self, triple: &str) -> Option<(PathBuf, Vec<OsString>)> {
         let words = match self.overridden(&["target", triple, "runner"]) {
             Some(toml::Value::String(text)) => text.split_whitespace().map(OsString::from).collect(),

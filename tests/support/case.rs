@@ -93,6 +93,18 @@ impl Case {
         Ok(case)
     }
 
+    /// With those that need not be written: what its own commands call.
+    pub fn all_needs(&self) -> Vec<Need> {
+        let mut needs = vec![Need::Children];
+        needs.extend(self.needs.iter().cloned());
+        let called = self.run.iter().filter_map(|run| run.command.as_deref()?.split_whitespace().next());
+        let made = self.file.values().any(|input| input.fifo).then_some("mkfifo");
+        for name in called.chain(made).filter(|name| !name.contains('/') && *name != "cargo-compat") {
+            needs.push(Need::Tool(name.to_owned()));
+        }
+        needs
+    }
+
     fn validate(&self, folder: &Path) -> anyhow::Result<()> {
         ensure!(!self.why.trim().is_empty(), "`why` is empty");
         ensure!(self.run.iter().any(|run| run.args.is_some() || run.show), "no run is in the transcript");

@@ -1,11 +1,14 @@
 //! What a case needs of the machine, and whether it is there.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
+
+use super::world::PROGRAM;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
@@ -19,6 +22,8 @@ pub enum Need {
     NotRoot,
     /// User, mount and process namespaces, for whoever runs the tests.
     Namespaces,
+    /// The program under test can be started: not so under an emulator of which the kernel knows nothing.
+    Children,
 }
 
 impl TryFrom<String> for Need {
@@ -50,13 +55,17 @@ pub struct Machine {
 
 impl Machine {
     pub fn probe() -> anyhow::Result<Self> {
-        let version = output_of("rustc", &["-vV"])?;
-        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-        Ok(Self {
-            host: host.context("`rustc -vV` names no host")?.to_owned(),
-            is_root: output_of("id", &["-u"])?.trim() == "0",
-            answers: HashMap::new(),
-        })
+        let host = match is_in_path("rustc") {
+            true => {
+                let version = output_of("rustc", &["-vV"])?;
+                let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+                host.context("`rustc -vV` names no host")?.to_owned()
+            }
+            // In a root that holds no tools nothing is compiled, and a case that would be needs them.
+            false => format!("{}-unknown-{}", std::env::consts::ARCH, std::env::consts::OS),
+        };
+        let is_root = std::fs::metadata("/proc/self").context("cannot look at /proc/self")?.uid() == 0;
+        Ok(Self { host, is_root, answers: HashMap::new() })
     }
 
     /// Why the case cannot run here.
@@ -79,6 +88,10 @@ impl Machine {
             Need::File(path) => (Path::new(path).exists(), path.clone()),
             Need::Root => (self.is_root, "root".to_owned()),
             Need::NotRoot => (!self.is_root, "a user other than root".to_owned()),
+            Need::Children => (
+                Command::new(PROGRAM).arg("--version").output().is_ok_and(|output| output.status.success()),
+                "a kernel that starts this program".to_owned(),
+            ),
             Need::Namespaces => (
                 output_of("unshare", &["--user", "--map-root-user", "--mount", "--pid", "--fork", "true"])
                     .is_ok(),

@@ -1,0 +1,3 @@
+int of_library(void) {
+    return 0;
+}

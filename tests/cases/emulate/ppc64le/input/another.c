@@ -1,0 +1,3 @@
+int another(void) {
+    return 0;
+}
