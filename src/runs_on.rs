@@ -8,6 +8,10 @@ use std::sync::Arc;
 use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, Libc, When};
 use crate::loader::{Bind, Described, Object, Problem, Subject, Undecided, Verdict, load};
 use crate::platform::{Platform, Probe, System};
+use crate::text::some_of;
+
+/// Symbols that one sentence names.
+const SYMBOLS: usize = 4;
 
 /// A file that comes with what is judged: the name it is asked by, its path, and what the loader reads of it.
 pub type Beside = (String, String, Arc<Object>);
@@ -21,6 +25,8 @@ pub struct OnPlatform {
     pub verdict: Option<Verdict>,
     /// Packages beyond a plain install that bring what the file needs.
     pub packages: Vec<String>,
+    /// The system's libraries that the file itself needs.
+    pub libraries: Vec<Library>,
     /// The file is for a newer CPU than the platform's oldest.
     pub cpu: Option<NewerCpu>,
 }
@@ -40,6 +46,17 @@ impl NewerCpu {
         let fits = needed.is_base() || oldest.is_some_and(|oldest| !needed.is_newer_than(oldest));
         (!fits).then_some(Self { needed, oldest })
     }
+}
+
+/// A library that a package of the platform brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Library {
+    /// As the file asks for it.
+    pub name: Option<String>,
+    /// Any of them has it.
+    pub packages: Vec<String>,
+    /// Whether a plain install has it.
+    pub plain: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,6 +128,7 @@ impl<'p> Judge<'p> {
             outcome: Outcome::Static,
             verdict: None,
             packages: Vec::new(),
+            libraries: Vec::new(),
             cpu,
         };
         if facts.is_static() || !facts.dynamic {
@@ -123,7 +141,8 @@ impl<'p> Judge<'p> {
             return found;
         };
         let verdict = load(&subject, described, Bind::Everything);
-        found.packages = packages(&verdict, system);
+        found.libraries = libraries(&verdict, system);
+        found.packages = packages(&found.libraries);
         found.outcome = outcome(&verdict);
         found.verdict = Some(verdict);
         found
@@ -146,24 +165,26 @@ fn outcome(verdict: &Verdict) -> Outcome {
     }
 }
 
-/// The packages of those libraries that the file itself needs; what these need comes with them.
-fn packages(verdict: &Verdict, system: &System) -> Vec<String> {
+/// The libraries of the system that the file itself needs; what these need comes with them.
+fn libraries(verdict: &Verdict, system: &System) -> Vec<Library> {
     let direct = verdict.loaded.iter().filter(|loaded| loaded.needed_by == Some(0));
-    let mut packages = BTreeSet::new();
-    for loaded in direct {
-        let Probe::Library(libraries) = system.probe(&loaded.path) else { continue };
-        if libraries.iter().any(|library| library.plain) {
-            continue;
-        }
-        let mut names: Vec<&str> =
-            libraries.iter().filter_map(|library| library.package.as_deref()).collect();
-        names.sort_unstable();
-        names.dedup();
-        if !names.is_empty() {
-            packages.insert(names.join(" | "));
-        }
-    }
-    packages.into_iter().collect()
+    let known = direct.filter_map(|loaded| {
+        let Probe::Library(libraries) = system.probe(&loaded.path) else { return None };
+        let plain = libraries.iter().any(|library| library.plain);
+        let mut packages: Vec<String> =
+            libraries.iter().filter_map(|library| library.package.clone()).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        (!packages.is_empty()).then(|| Library { name: loaded.names.first().cloned(), packages, plain })
+    });
+    known.collect()
+}
+
+/// The packages beyond a plain install; of alternatives any will do.
+fn packages(libraries: &[Library]) -> Vec<String> {
+    let beyond = libraries.iter().filter(|library| !library.plain);
+    let names: BTreeSet<String> = beyond.map(|library| library.packages.join(" | ")).collect();
+    names.into_iter().collect()
 }
 
 /// What keeps the file from running, a sentence each, and then what may keep it.
@@ -216,9 +237,43 @@ fn doubts(found: &OnPlatform, facts: &Artifact) -> Vec<String> {
         return (found.outcome == Outcome::Undecided).then_some(nothing).into_iter().collect();
     };
     let by = by(found);
-    let mut doubts: Vec<String> = verdict.undecided.iter().map(|one| of_undecided(one, &by)).collect();
+    let (symbols, others): (Vec<&Undecided>, Vec<&Undecided>) =
+        verdict.undecided.iter().partition(|one| matches!(one, Undecided::Symbol { .. }));
+    let mut doubts: Vec<String> = others.into_iter().map(|one| of_undecided(one, &by)).collect();
+    doubts.extend(together(symbols, |one| match one {
+        Undecided::Symbol { name, version, needed_by, .. } => {
+            Some((symbol(name, version.as_deref()), by(needed_by)))
+        }
+        _ => None,
+    }));
     doubts.dedup();
     doubts
+}
+
+/// Of many symbols that nobody knows of one sentence for each file that asks.
+fn together(
+    symbols: Vec<&Undecided>,
+    read: impl Fn(&Undecided) -> Option<(String, String)>,
+) -> impl Iterator<Item = String> {
+    let mut asked: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, by) in symbols.into_iter().filter_map(read) {
+        match asked.iter_mut().find(|(known, _)| *known == by) {
+            Some((_, names)) => names.push(name),
+            None => asked.push((by, vec![name])),
+        }
+    }
+    asked.into_iter().map(|(by, mut names)| {
+        names.dedup();
+        format!("whether anything defines {}{by}", some_of(&names, SYMBOLS))
+    })
+}
+
+/// A symbol as the loader names it.
+fn symbol(name: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("{name}@{version}"),
+        None => name.to_owned(),
+    }
 }
 
 /// Tells who asks, where it is not the file itself.
@@ -256,9 +311,9 @@ pub fn of_problem(problem: &Problem, by: &dyn Fn(&str) -> String) -> String {
             format!("{version} of {file} is asked for, which is not needed{}", by(needed_by))
         }
         Problem::Symbol { name, version, needed_by, when, .. } => {
-            let version = version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
+            let symbol = symbol(name, version.as_deref());
             let when = if *when == When::Call { ", found out at the call" } else { "" };
-            format!("nothing defines {name}{version}{when}{}", by(needed_by))
+            format!("nothing defines {symbol}{when}{}", by(needed_by))
         }
         Problem::NoVersionTable { file, needed_by, .. } => {
             format!("{file} has no version table{}", by(needed_by))
@@ -280,8 +335,7 @@ pub fn of_undecided(one: &Undecided, by: &dyn Fn(&str) -> String) -> String {
             format!("whether {file} has {version}{}", by(needed_by))
         }
         Undecided::Symbol { name, version, needed_by, .. } => {
-            let version = version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
-            format!("whether anything defines {name}{version}{}", by(needed_by))
+            format!("whether anything defines {}{}", symbol(name, version.as_deref()), by(needed_by))
         }
         Undecided::References { file, why } => format!("what {} refers to: {why}", base(file)),
     }

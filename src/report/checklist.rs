@@ -1,6 +1,6 @@
 //! The table of a release: each artifact, and what became of it where. Markdown and HTML write it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::model::{Artifact, Finding, Report, Status, Verdict};
 use crate::finding::Level;
@@ -114,6 +114,8 @@ impl Reason<'_> {
     }
 }
 
+/// Reasons given in a cell.
+const REASONS: usize = 6;
 /// Subjects named in a cell.
 const SUBJECTS: usize = 3;
 
@@ -271,7 +273,7 @@ fn by_platform(report: &Report, names: &[String]) -> Checklist {
                         Verdict::Undecided => State::Undecided,
                         Verdict::Fails => State::Fails,
                     },
-                    why: on.why.clone(),
+                    why: brief(&on.why),
                     ..Cell::default()
                 }));
             }
@@ -279,6 +281,34 @@ fn by_platform(report: &Report, names: &[String]) -> Checklist {
         }
     }
     Checklist { columns, rows }
+}
+
+/// As many reasons as a cell has room for.
+fn brief(why: &[String]) -> Vec<String> {
+    let mut brief: Vec<String> = why.iter().take(REASONS).cloned().collect();
+    if why.len() > REASONS {
+        brief.push(format!("and {} more", why.len() - REASONS));
+    }
+    brief
+}
+
+/// What packages of the platforms bring.
+pub const PACKAGES: &str = "packages";
+
+/// The packages of the needed libraries, for each list of them the platforms.
+fn packages(artifact: &Artifact) -> String {
+    let mut lists: Vec<(String, Vec<&str>)> = Vec::new();
+    for on in &artifact.platforms {
+        let names: BTreeSet<String> = on.libraries.iter().map(|one| one.packages.join(" | ")).collect();
+        let list = names.into_iter().collect::<Vec<_>>().join(", ");
+        match lists.iter_mut().find(|(known, _)| *known == list) {
+            _ if list.is_empty() => {}
+            Some((_, platforms)) => platforms.push(&on.platform),
+            None => lists.push((list, vec![&on.platform])),
+        }
+    }
+    let shown = lists.iter().map(|(list, platforms)| format!("{}: {list}", platforms.join(", ")));
+    shown.collect::<Vec<_>>().join("; ")
 }
 
 /// What a file needs, for people: one line a subject.
@@ -298,6 +328,7 @@ pub fn needs(artifact: &Artifact) -> Vec<(&'static str, String)> {
     if let Some(facts) = &artifact.facts {
         rows.push(("architecture", facts.arch.to_string()));
         rows.push(("needed libraries", facts.needed.join(", ")));
+        rows.push((PACKAGES, packages(artifact)));
         rows.push(("interpreter", facts.interpreter.clone().unwrap_or_default()));
         rows.push(("run path", [&*facts.rpath, &*facts.runpath].concat().join(":")));
         rows.push(("kernel", facts.abi_tag.clone().unwrap_or_default()));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::model::{
     Accepted, Artifact, Finding, Labelled, LevelSet, Linkage, Needs, OnPlatform, PathText, PolicyText,
-    Position, Problem, Report, SCHEMA_VERSION, Status, Summary, Tool, Verdict,
+    Position, Problem, ProvidedBy, Report, SCHEMA_VERSION, Status, Summary, Tool, Verdict,
 };
 use crate::artifact::{AbiVersion, Artifact as Facts, Libc, Role};
 use crate::exit::Happened;
@@ -190,12 +190,21 @@ fn artifact(input: Input, judged: Judged) -> Artifact {
     artifact
 }
 
+fn provided_by(library: &runs_on::Library) -> Option<ProvidedBy> {
+    Some(ProvidedBy {
+        library: library.name.clone()?,
+        packages: library.packages.clone(),
+        plain: library.plain,
+    })
+}
+
 fn on_platform(named: &NamedPlatform, facts: &Facts) -> OnPlatform {
     OnPlatform {
         platform: named.name.clone(),
         verdict: Verdict::of(&named.found),
         why: runs_on::reasons(&named.found, facts),
         packages: named.found.packages.clone(),
+        libraries: named.found.libraries.iter().filter_map(provided_by).collect(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::text::{count, escape};
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 /// SHA-256 of the two, in base 64; a test keeps them.
-const STYLE_HASH: &str = "M+GSvyNFiPJJX3aN3WyD+jK54+NmPKEKcOrLbft42qI=";
+const STYLE_HASH: &str = "93A4E0+GfuyvnyJk7Szul3BrDlxR08UByGXADIHkgSY=";
 const SCRIPT_HASH: &str = "Sk6VfYjlRQHINJmndThwtqV/PtPbBSGsvXVSclspSiI=";
 
 /// Symbols named for one version.
@@ -406,8 +406,16 @@ fn needs(page: &mut String, report: &Report) {
     if known.is_empty() {
         return;
     }
-    const COLUMNS: [&str; 7] =
-        ["linkage", "floors", "needed libraries", "architecture", "interpreter", "run path", "kernel"];
+    const COLUMNS: [&str; 8] = [
+        "linkage",
+        "floors",
+        "needed libraries",
+        checklist::PACKAGES,
+        "architecture",
+        "interpreter",
+        "run path",
+        "kernel",
+    ];
     let rows: Vec<_> = known.iter().map(|(artifact, _)| checklist::needs(artifact)).collect();
     let used: Vec<&str> = COLUMNS
         .into_iter()

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::checklist::{self, Cell, Checklist};
+use super::checklist::{self, Cell, Checklist, PACKAGES};
 use super::model::{Finding, Report};
 use super::{Failure, summary};
 use crate::text::{count, escape};
@@ -174,7 +174,12 @@ impl Page {
         if known.peek().is_none() {
             return;
         }
-        let columns = ["artifact", "target", "linkage", "floors", "needed libraries"];
+        let mut columns = vec!["artifact", "target", "linkage", "floors", "needed libraries"];
+        let packages = |artifact| checklist::needs(artifact).iter().any(|(subject, _)| *subject == PACKAGES);
+        if report.artifacts.iter().any(packages) {
+            columns.push(PACKAGES);
+        }
+        let titles: Vec<String> = columns.iter().map(|title| (*title).to_owned()).collect();
         let rows = known.map(|(artifact, name)| {
             let needs = checklist::needs(artifact);
             let value = |wanted: &str| {
@@ -187,7 +192,7 @@ impl Page {
             row.extend(columns[2..].iter().map(|column| value(column)));
             row
         });
-        self.add_table("What they need", &columns.map(str::to_owned), rows);
+        self.add_table("What they need", &titles, rows);
     }
 
     fn end(&mut self) {

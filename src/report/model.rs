@@ -341,6 +341,21 @@ pub struct OnPlatform {
     /// Packages beyond a plain install that bring what it needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
+    /// The platform's libraries that the file itself needs, each with its package.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub libraries: Vec<ProvidedBy>,
+}
+
+/// A needed library, and who brings it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ProvidedBy {
+    /// As the file asks for it.
+    pub library: String,
+    /// Packages that have it; any of them will do.
+    pub packages: Vec<String>,
+    /// Whether a plain install has it.
+    pub plain: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
