@@ -363,3 +363,17 @@ pub fn relative(system: &System, name: &str) -> Option<(String, Option<String>)>
     visited.ok()?;
     found
 }
+
+/// A folder that holds the very library, and where the loader does not look of
+/// itself: a private one (fact 45). With its package.
+pub fn private(system: &System, name: &str) -> Option<(String, Option<String>)> {
+    let mut found = None;
+    let visited = system.each(|item| {
+        if found.is_none() && item.name == name && !system.search().contains(&item.folder) {
+            let package = (!item.package.is_empty()).then(|| item.package.to_owned());
+            found = Some((item.folder, package));
+        }
+    });
+    visited.ok()?;
+    found
+}

@@ -291,8 +291,31 @@ fn no_loader(what: &str, gathered: &Gathered) -> Failure {
         true => failure
             .note("no shared object was found in it")
             .help("`docker export CONTAINER` writes a system; `docker save` writes the layers of an image"),
-        false => failure.note(format!("shared objects: {}", machines.join(", "))),
+        false => {
+            let failure = failure.note(format!("shared objects: {}", machines.join(", ")));
+            // A system whose `/lib64` was to be a link.
+            let merged = |path: &str| gathered.tree.follow(&format!("/usr{path}"));
+            let interpreters = gathered
+                .tree
+                .machines()
+                .into_iter()
+                .flat_map(|(arch, _)| arch.glibc_interpreters().unwrap_or_default().iter().copied());
+            let mut elsewhere = interpreters
+                .filter(|path| merged(path).is_some_and(|real| !gathered.tree.at(&real).is_empty()));
+            match elsewhere.next() {
+                Some(path) => failure
+                    .note(format!("there is /usr{path}, and programs ask for {path}"))
+                    .help(format!("make {0} a link to /usr{0} in it", split_first(path))),
+                None => failure,
+            }
+        }
     }
+}
+
+/// The uppermost folder of a path.
+fn split_first(path: &str) -> &str {
+    let end = path[1..].find('/').map_or(path.len(), |at| at + 1);
+    &path[..end]
 }
 
 /// A draft for each architecture that has a loader.

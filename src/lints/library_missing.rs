@@ -3,8 +3,8 @@
 use super::{Applies, Check, Lint, Sink, Subject, on_platform};
 use crate::finding::{Item, Level};
 use crate::loader::Problem;
-use crate::platform::{self, Rename};
-use crate::runs_on::relative;
+use crate::platform::{self, Rename, System};
+use crate::runs_on::{private, relative};
 use crate::text::escape;
 
 pub static LINT: Lint = Lint {
@@ -40,20 +40,36 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             if let Some((path, why)) = found {
                 finding = finding.note(format!("{}: {}", escape(path), escape(why)));
             }
-            let other = on.system().and_then(|system| relative(system, name));
-            finding = match other {
-                Some((other, package)) => {
-                    let package = package.map(|package| format!(", in {package}")).unwrap_or_default();
-                    finding.note(format!("it has `{}`{package}: another interface", escape(&other)))
-                }
-                None => finding.note("no package of it has a library of that name"),
-            };
+            if found.is_none() {
+                finding =
+                    finding.note(on.system().map_or_else(String::new, |system| what_it_has(system, name)));
+            }
             sink.push(finding.help(
                 "build on that platform, link the library statically, or ship it beside the program with a run path of `$ORIGIN`",
             ));
         }
     }
     if all.is_empty() { Applies::No } else { Applies::Yes }
+}
+
+/// What the platform has instead.
+fn what_it_has(system: &System, name: &str) -> String {
+    let of = |package: Option<String>| package.map(|package| format!(", in {package}")).unwrap_or_default();
+    if let Some((other, package)) = relative(system, name) {
+        return format!("it has `{}`{}: another interface", escape(&other), of(package));
+    }
+    if let Some((folder, package)) = private(system, name) {
+        return format!("it has one in {}{}, where only a run path leads", escape(&folder), of(package));
+    }
+    if !system.is_described() {
+        return "what is built for it brings such a library along, as `auditwheel repair` makes wheels do"
+            .to_owned();
+    }
+    // A system that was described from a root or an archive has no packages.
+    match system.packages().is_ok_and(|packages| !packages.is_empty()) {
+        true => "no package of it has a library of that name".to_owned(),
+        false => "it has no library of that name".to_owned(),
+    }
 }
 
 /// The reviewed rename of a library, where the platform has the new name.
