@@ -237,7 +237,7 @@ fn locked_flags(point: &Path) -> Result<MsFlags, Errno> {
         (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
         (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
         (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+        // `relatime` is what the kernel takes where nothing is said (`fs/namespace.c`, `path_mount`).
     ];
     Ok(pairs
         .iter()
