@@ -15,6 +15,7 @@ use crate::finding::{Finding, Level, Place};
 use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject, UndefsOption};
 use crate::lints::{cpu_too_new, dlopen_dependency};
 use crate::loader::Verdict;
+use crate::many::each;
 use crate::policy::baseline::{Baseline, Entry};
 use crate::policy::{Against, Name, Policy, Problem, Rules, Selector};
 use crate::runs_on::OnPlatform;
@@ -147,6 +148,21 @@ impl Usage {
         }
     }
 
+    /// Adds what judging one more artifact used.
+    fn add(&mut self, other: Self) {
+        self.exceptions_in_reach.extend(other.exceptions_in_reach);
+        for (all, own) in [
+            (&mut self.libraries, other.libraries),
+            (&mut self.namespaces, other.namespaces),
+            (&mut self.undefined, other.undefined),
+        ] {
+            for (span, (text, used)) in own {
+                all.entry(span).or_insert((text, false)).1 |= used;
+            }
+        }
+        self.cpu = self.cpu.max(other.cpu);
+    }
+
     pub fn unused_libraries(&self) -> Vec<(Range<usize>, &str)> {
         let unused = self.libraries.iter().filter(|(_, (_, used))| !used);
         unused.map(|((start, end), (pattern, _))| (*start..*end, pattern.as_str())).collect()
@@ -228,9 +244,15 @@ pub fn judge(
     let mut problems: Vec<Problem> = Vec::new();
     let mut judged = Vec::new();
     let mut found = Vec::new();
-    for input in inputs {
+    let results = each(inputs.iter().collect(), |input| {
+        let mut own = Usage::default();
+        let result = judge_one(policy, input, &mut own);
+        (result, own)
+    });
+    for (input, (result, own)) in inputs.iter().zip(results) {
         usage.names.push(input.name.clone());
-        match judge_one(policy, input, &mut usage) {
+        usage.add(own);
+        match result {
             Ok((one, findings)) => {
                 if !one.rule_applied && matches!(input.reading, Reading::Facts(_)) {
                     usage.without_rule.push(input.place());

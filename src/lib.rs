@@ -17,6 +17,7 @@ pub mod judge;
 mod link;
 pub mod lints;
 pub mod loader;
+mod many;
 pub mod platform;
 pub mod policy;
 mod process;

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::path::Path;
 
@@ -26,11 +27,33 @@ enum Backing {
     Memory(Vec<u8>),
 }
 
+/// Pages by where they start.
+type Pages = HashMap<u64, Box<[u8]>, BuildHasherDefault<ByPage>>;
+
+/// Whoever made the file chooses among 512 pages at most, so nothing better than a multiplication is called for.
+#[derive(Debug, Default)]
+struct ByPage(u64);
+
+impl Hasher for ByPage {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, start: u64) {
+        // By the golden ratio, which is Knuth's: the upper bits are those that count in the table.
+        self.0 = (self.0 ^ start).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}
+
 #[derive(Debug)]
 pub struct Source {
     backing: Backing,
     len: u64,
-    pages: RefCell<HashMap<u64, Box<[u8]>>>,
+    pages: RefCell<Pages>,
 }
 
 impl Source {
@@ -118,15 +141,15 @@ impl Source {
 
     fn with_page<T>(&self, start: u64, read: impl FnOnce(&[u8]) -> T) -> Result<T, ReadError> {
         let mut pages = self.pages.borrow_mut();
-        if !pages.contains_key(&start) {
-            if pages.len() >= PAGES_KEPT {
-                pages.clear();
-            }
-            let mut page = vec![0; PAGE.min(self.len - start) as usize].into_boxed_slice();
-            self.fill(start, &mut page)?;
-            pages.insert(start, page);
+        if let Some(page) = pages.get(&start) {
+            return Ok(read(page));
         }
-        Ok(read(&pages[&start]))
+        if pages.len() >= PAGES_KEPT {
+            pages.clear();
+        }
+        let mut page = vec![0; PAGE.min(self.len - start) as usize].into_boxed_slice();
+        self.fill(start, &mut page)?;
+        Ok(read(pages.entry(start).or_insert(page)))
     }
 
     fn fill(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ReadError> {

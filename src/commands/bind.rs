@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::artifact::{Arch, Artifact, Class, Endian, Libc, Role};
 use crate::judge::Input;
 use crate::lints::Reading;
 use crate::loader::{Bind, Object, Root, Subject, Undecided, Verdict, load};
+use crate::many::each;
 use crate::workspace::{libraries, libraries_of_rustc};
 
 /// Where libraries are looked for.
@@ -35,15 +34,11 @@ pub fn bind(inputs: &mut [Input], libraries: &Libraries) {
             root(facts, input, libraries).with_beside(own.cloned())
         });
     }
-    // One file is not worth the threads.
     let say = |input: &mut Input| {
         let Some(facts) = loadable(input) else { return };
         input.verdict = roots.get(&key(facts, input)).and_then(|root| verdict(input, facts, root));
     };
-    match inputs {
-        [one] => say(one),
-        _ => inputs.par_iter_mut().for_each(say),
-    }
+    each(inputs.iter_mut().collect(), say);
 }
 
 /// Static files have no loader, and other systems' loaders other rules.

@@ -1,6 +1,9 @@
 //! Who brought in what `check` found, as far as that is cheap; `why` tells the
 //! rest.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+
 use super::gather::Gathered;
 use crate::artifact::Artifact;
 use crate::blame::asked;
@@ -11,6 +14,7 @@ use crate::finding::cause::{Answer, Cause, Origin, Sureness, What};
 use crate::finding::{Finding, Item};
 use crate::judge::Input;
 use crate::lints::Reading;
+use crate::many::each;
 use crate::text::escape;
 
 /// Bytes of linked files that a check searches at most: some 0.1 s.
@@ -26,23 +30,26 @@ const PERHAPS: &str = "perhaps ";
 /// on packages: only the linked files are read, and build scripts were named
 /// by the build already.
 pub fn add(findings: &mut [Finding], gathered: &Gathered) {
+    let mut of_file: HashMap<PathBuf, Vec<&mut Finding>> = HashMap::new();
+    for finding in findings.iter_mut().filter(|finding| is_explained(finding)) {
+        if let Some(place) = &finding.place {
+            of_file.entry(place.path.clone()).or_default().push(finding);
+        }
+    }
     let mut left = MOST_BYTES;
+    let mut cheap = Vec::new();
     for input in &gathered.inputs {
         let Reading::Facts(facts) = &input.reading else { continue };
-        let is_of = |finding: &Finding| finding.place.as_ref().is_some_and(|place| place.path == input.path);
-        let mut own: Vec<&mut Finding> =
-            findings.iter_mut().filter(|finding| is_of(finding) && is_explained(finding)).collect();
-        if own.is_empty() {
-            continue;
-        }
+        let Some(mut own) = of_file.remove(&input.path) else { continue };
         let size = std::fs::metadata(&input.path).map_or(u64::MAX, |metadata| metadata.len());
         let is_cheap = size <= left;
         left = left.saturating_sub(size);
         match is_cheap {
-            true => explain_all(&mut own, input, facts, gathered),
+            true => cheap.push((own, input, facts)),
             false => own.iter_mut().for_each(|finding| point(finding, input)),
         }
     }
+    each(cheap, |(mut own, input, facts)| explain_all(&mut own, input, facts, gathered));
 }
 
 fn explain_all(findings: &mut [&mut Finding], input: &Input, facts: &Artifact, gathered: &Gathered) {

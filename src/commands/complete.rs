@@ -65,7 +65,7 @@ pub fn complete(inputs: &mut [Input], policy: &Policy, said: &Said<'_>) {
         let given = given(input, &facts, policy, said, objects);
         let allowed = |name: &str| {
             let all = |triple: &String| {
-                policy.rules(Some(triple), &input.name).is_ok_and(|rules| rules.provided(name).is_allowed())
+                policy.rules(Some(triple), &input.name).is_ok_and(|rules| rules.allows_undefined(name))
             };
             !input.triples.is_empty() && input.triples.iter().all(all)
         };

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use super::complete::{Said, complete};
 use crate::artifact::{Artifact, Examined, Format, More, examine_by};
 use crate::files::{self, Found};
 use crate::judge::{self, Input};
 use crate::lints::Reading;
+use crate::many::each;
 use crate::policy::{At, Name, Pattern, Policy};
 use crate::report::{self, BuildInfo, Failure, PassedOver, Streams};
 use crate::target;
@@ -218,17 +217,6 @@ fn read_built(policy: &Policy, mut artifacts: Vec<CargoArtifact>) -> Vec<Input> 
         let triples = if triples.is_empty() { artifact.triple.iter().cloned().collect() } else { triples };
         artifact.into_input(alike, reading, triples)
     })
-}
-
-/// Below this number of files, to start threads takes longer than they save.
-const WORTH_THREADS: usize = 8;
-
-/// What `work` makes of each, in their order.
-fn each<T: Send, U: Send>(all: Vec<T>, work: impl Fn(T) -> U + Send + Sync) -> Vec<U> {
-    match all.len() < WORTH_THREADS {
-        true => all.into_iter().map(work).collect(),
-        false => all.into_par_iter().map(work).collect(),
-    }
 }
 
 fn from_files(request: &Request, policy: &Policy) -> Gathered {

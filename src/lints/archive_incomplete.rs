@@ -70,7 +70,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
 
 /// What is unresolved, and not allowed.
 pub fn missing<'d>(subject: &Subject<'_>, done: &'d Completeness) -> Vec<&'d Unresolved> {
-    done.unresolved.iter().filter(|one| !subject.rules.provided(&one.name).is_allowed()).collect()
+    done.unresolved.iter().filter(|one| !subject.rules.allows_undefined(&one.name)).collect()
 }
 
 /// Names as items, for machines.

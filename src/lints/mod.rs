@@ -299,6 +299,11 @@ impl<'a> Sink<'a> {
         Self { lint, level, place, findings }
     }
 
+    /// Whether a decided finding is taken: to word one costs time, many of them much.
+    pub fn is_heard(&self) -> bool {
+        self.level != Level::Allow
+    }
+
     pub fn push(&mut self, mut finding: Finding) {
         finding.lint = self.lint.name;
         finding.undecided |= self.lint.undecided;

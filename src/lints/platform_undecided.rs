@@ -41,7 +41,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         for one in &verdict.undecided {
             match one {
                 Undecided::Symbol { name, version, file, needed_by, .. } => {
-                    if on.is_own(needed_by) && subject.rules.provided(name).is_allowed() {
+                    if on.is_own(needed_by) && subject.rules.allows_undefined(name) {
                         continue;
                     }
                     symbols.push(format!("`{}`", escape(name)));

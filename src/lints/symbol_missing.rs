@@ -32,8 +32,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 continue;
             };
             let own = on.is_own(needed_by);
-            if own && (subject.rules.provided(name).is_allowed() || is_told(subject, name, version.is_some()))
-            {
+            if own && (subject.rules.allows_undefined(name) || is_told(subject, name, version.is_some())) {
                 continue;
             }
             let missing = (name.as_str(), version.as_deref(), file.as_deref(), *when);

@@ -67,7 +67,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             _ => {}
         }
     }
-    names.retain(|(name, ..)| !subject.rules.provided(name).is_allowed());
+    names.retain(|(name, ..)| !subject.rules.allows_undefined(name));
     names.sort();
     names.dedup();
     if names.is_empty() {

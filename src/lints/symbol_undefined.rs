@@ -43,6 +43,13 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     let at_run_time: Vec<_> = at_run_time.into_iter().filter(|one| !allowed(subject, one.name)).collect();
     let left = bindings.leftovers.iter().filter(|name| !allowed(subject, name));
     let left: Vec<String> = left.cloned().collect();
+    let applies = match subject.verdict.is_some() || !left.is_empty() {
+        true => Applies::Yes,
+        false => Applies::No,
+    };
+    if !sink.is_heard() {
+        return applies;
+    }
     // What a well-known host program provides is one cause, the rest another.
     let host = match subject.is_executable(facts) {
         true => None,
@@ -64,14 +71,11 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     if !left.is_empty() {
         sink.push(finding_of_leftovers(subject, &left));
     }
-    match subject.verdict.is_some() || !left.is_empty() {
-        true => Applies::Yes,
-        false => Applies::No,
-    }
+    applies
 }
 
 fn allowed(subject: &Subject<'_>, name: &str) -> bool {
-    subject.rules.provided(name).is_allowed()
+    subject.rules.allows_undefined(name)
 }
 
 /// The references that the libraries at hand leave open. One with a version

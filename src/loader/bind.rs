@@ -13,7 +13,9 @@ const KNOWS_RELR: [u32; 2] = [2, 36];
 
 /// Each version need against the definitions of the file that it names.
 pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
-    let Family::Glibc { release } = provider.family() else { return };
+    if provider.is_musl() {
+        return;
+    }
     let lacking = verdict.lacking();
     let (mut problems, mut undecided, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for one in &verdict.loaded {
@@ -63,8 +65,9 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
         }
         let marked = || one.object.version_needs.iter().any(|need| need.version == "GLIBC_ABI_DT_RELR");
         if one.object.relr
-            && release.as_ref().is_some_and(|release| *release < KNOWS_RELR[..].into())
             && !marked()
+            && let Family::Glibc { release: Some(release) } = provider.family()
+            && release < KNOWS_RELR[..].into()
         {
             problems.push(Problem::PackedRelocations { file: needed_by() });
         }
@@ -76,7 +79,7 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
 
 /// Every strong reference against the definitions of all that is loaded.
 pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdict) {
-    let musl = provider.family() == Family::Musl;
+    let musl = provider.is_musl();
     let lacking = verdict.lacking();
     // Of these it is not known whether they are there.
     let unsure: Vec<&String> = verdict
@@ -108,6 +111,8 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
             let search = match import.copied {
                 // The main program's own copy does not count.
                 true => &search(&verdict.loaded, reference, musl, Some(at)),
+                // One file names a reference once.
+                false if whose.len() == 1 => &search(&verdict.loaded, reference, musl, None),
                 false => {
                     known.entry(reference).or_insert_with(|| search(&verdict.loaded, reference, musl, None))
                 }

@@ -56,6 +56,11 @@ pub enum Probe {
 pub trait Provider: Sync {
     fn family(&self) -> Family;
 
+    /// Whether it is musl's: what a family is may have to be read first.
+    fn is_musl(&self) -> bool {
+        self.family() == Family::Musl
+    }
+
     /// Folders searched last, in order, absolute (fact 42).
     fn default_folders(&self) -> &[String];
 
@@ -160,7 +165,7 @@ pub enum Bind {
 /// that is wrong, not the first thing only.
 pub fn load(subject: &Subject, provider: &dyn Provider, bind: Bind) -> Verdict {
     let musl = subject.interpreter.as_deref().is_some_and(|path| path.contains("/ld-musl-"));
-    if musl && provider.family() != Family::Musl {
+    if musl && !provider.is_musl() {
         // musl's own default (`ldso/dynlink.c`).
         let folders = ["/lib", "/usr/local/lib", "/usr/lib"].map(str::to_owned).to_vec();
         return load(subject, &ForMusl(provider, folders), bind);

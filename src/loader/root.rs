@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use super::root_files::{self, Cache};
 use super::{Family, Object, Probe, Provider};
 use crate::artifact::{Arch, Depth, Examined, Format, ReadError, Release, examine};
 
@@ -14,13 +15,30 @@ const MOST_LINKS: usize = 40;
 #[derive(Debug)]
 pub struct Root {
     folder: PathBuf,
-    family: Family,
-    defaults: Vec<String>,
-    cache: HashMap<String, Vec<String>>,
-    lib: Option<String>,
+    /// Of a whole system with glibc: what its own files tell, read when it is asked for.
+    glibc: Option<Glibc>,
+    family: OnceLock<Family>,
+    /// The system's own, and those given.
+    defaults: OnceLock<Vec<String>>,
+    given: Vec<String>,
     whole: bool,
     beside: HashMap<String, (String, Arc<Object>)>,
     probed: Mutex<HashMap<String, Probe>>,
+}
+
+#[derive(Debug, Clone)]
+struct Glibc {
+    arch: Arch,
+    interpreter: String,
+    cache: OnceLock<Option<Cache>>,
+}
+
+impl Glibc {
+    /// The bytes of the system's loader; none where it cannot be read.
+    fn loader(&self, folder: &Path) -> Vec<u8> {
+        let path = resolve(folder, &self.interpreter);
+        path.and_then(|path| root_files::read_whole(&path)).unwrap_or_default()
+    }
 }
 
 impl Root {
@@ -29,10 +47,10 @@ impl Root {
     pub fn of_folders(folder: impl Into<PathBuf>, family: Family, defaults: Vec<String>) -> Self {
         Self {
             folder: folder.into(),
-            family,
-            defaults,
-            cache: HashMap::new(),
-            lib: None,
+            glibc: None,
+            family: OnceLock::from(family),
+            defaults: OnceLock::new(),
+            given: defaults,
             whole: false,
             beside: HashMap::new(),
             probed: Mutex::default(),
@@ -43,23 +61,18 @@ impl Root {
     /// and `ld.so.cache` counts.
     pub fn of_system(folder: impl Into<PathBuf>, arch: Arch, interpreter: &str) -> Self {
         let folder = folder.into();
-        let loader = resolve(&folder, interpreter).and_then(|path| super::root_files::read_whole(&path));
-        let musl = interpreter.contains("/ld-musl-");
-        let (family, defaults) = match musl {
-            true => (Family::Musl, super::root_files::musl_folders(&folder, interpreter)),
-            false => {
-                let bytes = loader.as_deref().unwrap_or_default();
-                let release = super::root_files::glibc_release(&folder, bytes);
-                (Family::Glibc { release }, super::root_files::default_folders(bytes, arch))
-            }
-        };
-        let cache = match musl {
-            true => HashMap::new(),
-            false => super::root_files::cache(&folder, arch),
-        };
-        let lib =
-            defaults.first().map(|folder| folder.trim_start_matches("/usr").trim_matches('/').to_owned());
-        Self { cache, lib, whole: true, ..Self::of_folders(folder, family, defaults) }
+        if interpreter.contains("/ld-musl-") {
+            let defaults = root_files::musl_folders(&folder, interpreter);
+            return Self { whole: true, ..Self::of_folders(folder, Family::Musl, defaults) };
+        }
+        let glibc = Glibc { arch, interpreter: interpreter.to_owned(), cache: OnceLock::new() };
+        let family = Family::Glibc { release: None };
+        Self {
+            glibc: Some(glibc),
+            family: OnceLock::new(),
+            whole: true,
+            ..Self::of_folders(folder, family, Vec::new())
+        }
     }
 
     /// Files that come with what is judged, found by name where no path leads
@@ -71,7 +84,8 @@ impl Root {
 
     /// More folders, searched last.
     pub fn with_folders(mut self, folders: impl IntoIterator<Item = String>) -> Self {
-        self.defaults.extend(folders);
+        self.given.extend(folders);
+        self.defaults = OnceLock::new();
         self
     }
 
@@ -79,10 +93,10 @@ impl Root {
     pub fn copy_with_folder(&self, folder: String) -> Self {
         Self {
             folder: self.folder.clone(),
+            glibc: self.glibc.clone(),
             family: self.family.clone(),
-            defaults: self.defaults.iter().cloned().chain([folder]).collect(),
-            cache: self.cache.clone(),
-            lib: self.lib.clone(),
+            defaults: OnceLock::new(),
+            given: self.given.iter().cloned().chain([folder]).collect(),
             whole: self.whole,
             beside: self.beside.clone(),
             probed: Mutex::default(),
@@ -123,19 +137,38 @@ impl Root {
 
 impl Provider for Root {
     fn family(&self) -> Family {
-        self.family.clone()
+        let family = self.family.get_or_init(|| {
+            let glibc = self.glibc.as_ref();
+            let release =
+                glibc.and_then(|glibc| root_files::glibc_release(&self.folder, &glibc.loader(&self.folder)));
+            Family::Glibc { release }
+        });
+        family.clone()
+    }
+
+    fn is_musl(&self) -> bool {
+        self.family.get() == Some(&Family::Musl)
     }
 
     fn default_folders(&self) -> &[String] {
-        &self.defaults
+        self.defaults.get_or_init(|| {
+            let own = self.glibc.as_ref();
+            let own = own.map(|glibc| root_files::default_folders(&glibc.loader(&self.folder), glibc.arch));
+            own.into_iter().flatten().chain(self.given.iter().cloned()).collect()
+        })
     }
 
     fn cached(&self, name: &str) -> Vec<String> {
-        self.cache.get(name).cloned().unwrap_or_default()
+        let Some(glibc) = &self.glibc else { return Vec::new() };
+        let cache = glibc.cache.get_or_init(|| Cache::of_system(&self.folder, glibc.arch));
+        cache.as_ref().map(|cache| cache.find(name)).unwrap_or_default()
     }
 
     fn token(&self, name: &str) -> Option<String> {
-        if name == "LIB" { self.lib.clone() } else { None }
+        // musl knows no such token, and a compiler's folders are no system's.
+        let of_system = name == "LIB" && self.glibc.is_some();
+        let first = of_system.then(|| self.default_folders().first())??;
+        Some(first.trim_start_matches("/usr").trim_matches('/').to_owned())
     }
 
     fn probe(&self, path: &str) -> Probe {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Family, Loaded, Object, Probe, Problem, Provider, Subject, Undecided, Verdict};
+use super::{Loaded, Object, Probe, Problem, Provider, Subject, Undecided, Verdict};
 
 /// Files loaded at most. The largest desktop programs load some 400.
 const MOST_LOADED: usize = 4096;
@@ -87,7 +87,7 @@ fn take(
         return;
     }
     if let Some(loader) = interpreter
-        && (answers_to(loader, name) || (provider.family() == Family::Musl && is_musl_own(name)))
+        && (answers_to(loader, name) || (provider.is_musl() && is_musl_own(name)))
     {
         let mut loader = loader.clone();
         loader.needed_by = Some(needed_by);
@@ -170,47 +170,42 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
             }
         };
         let chain = std::iter::successors(Some(asker), |one| one.needed_by.map(|at| &loaded[at]));
-        match provider.family() {
-            Family::Glibc { .. } => {
-                if asker.object.runpath.is_empty() {
-                    let mut did_main = false;
-                    for one in chain {
-                        did_main |= std::ptr::eq(one, &raw const loaded[0]);
-                        // A `DT_RUNPATH` disables the object's own `DT_RPATH` (fact 20).
-                        if one.object.runpath.is_empty() {
-                            in_folders(&one.object.rpath, one);
-                        }
-                    }
-                    if !did_main && loaded[0].object.runpath.is_empty() {
-                        in_folders(&loaded[0].object.rpath, &loaded[0]);
-                    }
-                }
-                in_folders(&asker.object.runpath, asker);
-                let defaults = provider.default_folders();
-                let in_default = |path: &str| {
-                    path.rsplit_once('/').is_some_and(|(folder, _)| defaults.iter().any(|own| own == folder))
-                };
-                let cached = provider.cached(name).into_iter();
-                let cached = cached.filter(|path| !asker.object.no_default_folders || !in_default(path));
-                paths.extend(cached.map(|path| (path, false)));
-                if !asker.object.no_default_folders {
-                    paths.extend(defaults.iter().map(|folder| (join(folder, name), false)));
-                }
+        if provider.is_musl() {
+            // Both kinds of run path are inherited; `DT_RUNPATH` wins.
+            for one in chain {
+                let own = if one.object.runpath.is_empty() { &one.object.rpath } else { &one.object.runpath };
+                in_folders(own, one);
             }
-            Family::Musl => {
-                // Both kinds of run path are inherited; `DT_RUNPATH` wins.
+        } else {
+            if asker.object.runpath.is_empty() {
+                let mut did_main = false;
                 for one in chain {
-                    let own =
-                        if one.object.runpath.is_empty() { &one.object.rpath } else { &one.object.runpath };
-                    in_folders(own, one);
+                    did_main |= std::ptr::eq(one, &raw const loaded[0]);
+                    // A `DT_RUNPATH` disables the object's own `DT_RPATH` (fact 20).
+                    if one.object.runpath.is_empty() {
+                        in_folders(&one.object.rpath, one);
+                    }
                 }
-                let defaults = provider.default_folders().iter();
-                paths.extend(defaults.map(|folder| (join(folder, name), false)));
+                if !did_main && loaded[0].object.runpath.is_empty() {
+                    in_folders(&loaded[0].object.rpath, &loaded[0]);
+                }
             }
+            in_folders(&asker.object.runpath, asker);
+            let in_default = |path: &str| {
+                let folder = path.rsplit_once('/').map(|(folder, _)| folder);
+                provider.default_folders().iter().any(|own| Some(own.as_str()) == folder)
+            };
+            let cached = provider.cached(name).into_iter();
+            let cached = cached.filter(|path| !asker.object.no_default_folders || !in_default(path));
+            paths.extend(cached.map(|path| (path, false)));
         }
     }
+    // Which these are is read of the system only where nothing before has the name.
+    let default = !name.contains('/') && (provider.is_musl() || !asker.object.no_default_folders);
+    let defaults = std::iter::once_with(|| provider.default_folders()).filter(|_| default).flatten();
+    let defaults = defaults.map(|folder| (join(folder, name), false));
     let arch = loaded[0].object.arch;
-    for (path, by_origin) in paths.into_iter().take(MOST_FOLDERS) {
+    for (path, by_origin) in paths.into_iter().chain(defaults).take(MOST_FOLDERS) {
         if by_origin
             && let Probe::Found(object) = provider.probe_given(&path)
             && object.arch.same_as(arch)
@@ -220,9 +215,7 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
         match provider.probe(&path) {
             Probe::Absent => {}
             Probe::Found(object) if object.arch.same_as(arch) => return Outcome::Found(path, object, false),
-            Probe::Found(_) | Probe::OtherMachine
-                if provider.family() == Family::Musl || name.contains('/') =>
-            {
+            Probe::Found(_) | Probe::OtherMachine if provider.is_musl() || name.contains('/') => {
                 return Outcome::Stopped(path, "it is for another machine".to_owned());
             }
             Probe::Found(_) | Probe::OtherMachine => {}
@@ -265,7 +258,7 @@ fn expand(path: &str, of: &Loaded, provider: &dyn Provider) -> Option<String> {
         match name {
             "ORIGIN" => out.push_str(of.path.rsplit_once('/').map_or("", |(folder, _)| folder)),
             // musl knows only `$ORIGIN`.
-            "LIB" | "PLATFORM" if provider.family() != Family::Musl => out.push_str(&provider.token(name)?),
+            "LIB" | "PLATFORM" if !provider.is_musl() => out.push_str(&provider.token(name)?),
             _ => {
                 out.push('$');
                 rest = tail;

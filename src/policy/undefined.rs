@@ -49,8 +49,12 @@ impl Provided<'_> {
 }
 
 impl Rules {
-    /// Holds an undefined symbol against `undefined`; without that key none is
-    /// allowed.
+    /// Whether `undefined` allows a symbol; without that key none is allowed.
+    pub fn allows_undefined(&self, symbol: &str) -> bool {
+        self.undefined.iter().flat_map(|list| &list.value).any(|entry| entry.value.allows(symbol))
+    }
+
+    /// Holds an undefined symbol against `undefined`, and looks for what was meant where it is not allowed.
     pub fn provided(&self, symbol: &str) -> Provided<'_> {
         let entries = self.undefined.iter().flat_map(|list| &list.value);
         if let Some(by) = entries.clone().find(|entry| entry.value.allows(symbol)) {

@@ -2,7 +2,7 @@
 //! `DT_HASH`), the dynamic symbols, their names and their versions, kept as the
 //! file has them and asked as glibc asks (`elf/dl-lookup.c`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use object::Endianness;
 use object::read::elf::FileHeader;
@@ -80,32 +80,41 @@ impl Table {
         self.symbols.len() / self.size()
     }
 
-    fn number(&self, bytes: &[u8]) -> u64 {
-        let fold = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        match self.big {
-            true => bytes.iter().fold(0, fold),
-            false => bytes.iter().rev().fold(0, fold),
+    fn half(&self, bytes: &[u8]) -> u16 {
+        let two = bytes.first_chunk().copied().unwrap_or_default();
+        if self.big { u16::from_be_bytes(two) } else { u16::from_le_bytes(two) }
+    }
+
+    /// One of the words of 4 or 8 bytes that a table consists of.
+    fn word(&self, table: &[u8], width: usize, index: usize) -> u64 {
+        let bytes = &table[index * width..][..width];
+        match (self.big, bytes.first_chunk::<8>(), bytes.first_chunk::<4>()) {
+            (false, Some(word), _) => u64::from_le_bytes(*word),
+            (true, Some(word), _) => u64::from_be_bytes(*word),
+            (false, None, Some(word)) => u32::from_le_bytes(*word).into(),
+            (true, None, Some(word)) => u32::from_be_bytes(*word).into(),
+            (_, None, None) => 0,
         }
     }
 
     pub(super) fn entry(&self, index: usize) -> Option<Entry> {
         let size = self.size();
         let bytes = self.symbols.get(index.checked_mul(size)?..)?.get(..size)?;
-        let name = self.number(&bytes[..4]) as u32;
+        let name = self.word(bytes, 4, 0) as u32;
         Some(match self.elf64 {
             true => Entry {
                 name,
                 info: bytes[4],
                 other: bytes[5],
-                section: self.number(&bytes[6..8]) as u16,
-                value: self.number(&bytes[8..16]),
+                section: self.half(&bytes[6..]),
+                value: self.word(bytes, 8, 1),
             },
             false => Entry {
                 name,
                 info: bytes[12],
                 other: bytes[13],
-                section: self.number(&bytes[14..16]) as u16,
-                value: self.number(&bytes[4..8]),
+                section: self.half(&bytes[14..]),
+                value: self.word(bytes, 4, 1),
             },
         })
     }
@@ -117,17 +126,22 @@ impl Table {
         Some(&tail[..end])
     }
 
+    fn is_named(&self, at: u32, name: &[u8]) -> bool {
+        let tail = self.names.get(at as usize..).and_then(|tail| tail.strip_prefix(name));
+        tail.is_some_and(|rest| rest.first() == Some(&0))
+    }
+
     /// The raw `DT_VERSYM` entry, hidden bit included; 1 (global) without one.
     pub(super) fn version(&self, index: usize) -> u16 {
         let pair = self.versions.as_deref().and_then(|all| all.get(index * 2..index * 2 + 2));
-        pair.map_or(1, |pair| self.number(pair) as u16)
+        pair.map_or(1, |pair| self.half(pair))
     }
 }
 
 #[derive(Debug, Clone)]
 enum Hash {
-    /// `DT_GNU_HASH`: words of the Bloom filter, buckets and chains.
-    Gnu { first: u32, shift: u32, bloom: Vec<u64>, buckets: Vec<u32>, chains: Vec<u32> },
+    /// `DT_GNU_HASH`: words of the Bloom filter, buckets and chains, as the file has them.
+    Gnu { first: u32, shift: u32, bloom: Vec<u8>, buckets: Vec<u8>, chains: Vec<u8> },
     /// By `DT_HASH`: the entries of each name's hash.
     Listed(HashMap<u32, Vec<u32>>),
 }
@@ -139,7 +153,7 @@ pub struct Exports {
     hash: Hash,
     /// Names of version indices, of definitions and of needs (a copied symbol
     /// carries the version that it was copied by, fact 2).
-    versions: HashMap<u16, String>,
+    versions: BTreeMap<u16, String>,
     /// Whether there is a `DT_VERDEF`.
     defines_versions: bool,
     nodes: Vec<String>,
@@ -181,7 +195,7 @@ impl Exports {
     pub fn find<'e>(&'e self, name: &'e str) -> impl Iterator<Item = Found<'e>> {
         self.candidates(name.as_bytes()).into_iter().filter_map(|index| {
             let entry = self.table.entry(index as usize)?;
-            let same = entry.is_definition() && self.table.name(entry.name)? == name.as_bytes();
+            let same = entry.is_definition() && self.table.is_named(entry.name, name.as_bytes());
             same.then(|| {
                 let raw = self.table.version(index as usize);
                 Found {
@@ -226,23 +240,25 @@ impl Exports {
             Hash::Listed(listed) => listed.get(&sysv_hash(name)).cloned().unwrap_or_default(),
             Hash::Gnu { first, shift, bloom, buckets, chains } => {
                 let hash = gnu_hash(name);
-                let bits = if self.table.elf64 { 64 } else { 32 };
-                let word = match bloom.len() {
+                let width = if self.table.elf64 { 8 } else { 4 };
+                let (bits, words) = (width as u32 * 8, bloom.len() / width);
+                let word = match words {
                     0 => return Vec::new(),
-                    len => bloom[(hash / bits) as usize & (len - 1)],
+                    words => self.table.word(bloom, width, (hash / bits) as usize & (words - 1)),
                 };
                 let second = hash.checked_shr(*shift).unwrap_or(0);
-                if buckets.is_empty() || word >> (hash % bits) & word >> (second % bits) & 1 == 0 {
-                    return Vec::new();
-                }
-                let start = buckets[hash as usize % buckets.len()];
                 let mut found = Vec::new();
+                if buckets.is_empty() || word >> (hash % bits) & word >> (second % bits) & 1 == 0 {
+                    return found;
+                }
+                let start = self.table.word(buckets, 4, hash as usize % (buckets.len() / 4)) as u32;
                 let Some(into) = start.checked_sub(*first).filter(|_| start != 0) else { return found };
-                for at in (into as usize..chains.len()).take(LONGEST_CHAIN) {
-                    if (chains[at] ^ hash) >> 1 == 0 {
+                for at in (into as usize..chains.len() / 4).take(LONGEST_CHAIN) {
+                    let chain = self.table.word(chains, 4, at) as u32;
+                    if (chain ^ hash) >> 1 == 0 {
                         found.push(at as u32 + first);
                     }
-                    if chains[at] & 1 == 1 {
+                    if chain & 1 == 1 {
                         break;
                     }
                 }
@@ -336,17 +352,15 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         let buckets_at = bloom_at.saturating_add(bloom * width);
         let chains_at = buckets_at.saturating_add(buckets * 4);
         let chained = (symbols as u64).saturating_sub(first);
-        let words = |address: u64, count: u64, width: u64| -> Result<Vec<u64>, ReadError> {
-            if count == 0 {
-                return Ok(Vec::new());
+        let words = |address: u64, count: u64, width: u64| -> Result<Vec<u8>, ReadError> {
+            match count {
+                0 => Ok(Vec::new()),
+                _ => self.at_address(address, count.saturating_mul(width), WHAT),
             }
-            let bytes = self.at_address(address, count.saturating_mul(width), WHAT)?;
-            Ok(bytes.chunks_exact(width as usize).map(|word| self.number(word)).collect())
         };
-        let short = |words: Vec<u64>| words.into_iter().map(|word| word as u32).collect();
         // A file that exports nothing has no chains, and nothing behind them.
-        let buckets: Vec<u32> = short(words(buckets_at, buckets, 4)?);
-        let any = buckets.iter().any(|bucket| *bucket != 0);
+        let buckets = words(buckets_at, buckets, 4)?;
+        let any = buckets.iter().any(|byte| *byte != 0);
         // Symbols that no chain leads to may follow; the table then ends sooner.
         let room = self.place(chains_at).map_or(0, |(_, left)| left / 4);
         let chains = if any { words(chains_at, chained.min(room), 4)? } else { Vec::new() };
@@ -355,7 +369,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             shift: shift as u32,
             bloom: words(bloom_at, bloom, width)?,
             buckets,
-            chains: short(chains),
+            chains,
         })
     }
 }

@@ -67,16 +67,22 @@ impl List {
 
     /// What stands behind a name: its versions.
     fn find(&self, name: &str) -> Option<&'static str> {
-        let lines = self.lines;
+        // By bytes: of a line no more is looked at than tells it from the name.
+        let (lines, name) = (self.lines.as_bytes(), name.as_bytes());
+        if name.iter().any(|byte| matches!(byte, b' ' | b'\n')) {
+            return None;
+        }
+        let end_of = |at: usize| at + lines[at..].iter().take_while(|byte| **byte != b'\n').count();
         let (mut low, mut high) = (0, lines.len());
         while low < high {
-            let middle = lines.floor_char_boundary(low + (high - low) / 2);
-            let start = lines[low..middle].rfind('\n').map_or(low, |before| low + before + 1);
-            let end = lines[start..].find('\n').map_or(lines.len(), |end| start + end);
-            let (found, rest) = split(&lines[start..end]);
-            match found.cmp(name) {
-                Ordering::Equal => return Some(rest),
-                Ordering::Less => low = end + 1,
+            let middle = low + (high - low) / 2;
+            let start = middle - lines[low..middle].iter().rev().take_while(|byte| **byte != b'\n').count();
+            let line = &lines[start..];
+            let alike = line.iter().zip(name).take_while(|(own, asked)| own == asked).count();
+            let after = line.get(alike).copied().filter(|byte| !matches!(byte, b' ' | b'\n'));
+            match after.cmp(&name.get(alike).copied()) {
+                Ordering::Equal => return Some(split(&self.lines[start..end_of(start)]).1),
+                Ordering::Less => low = end_of(start) + 1,
                 Ordering::Greater => high = start,
             }
         }
@@ -253,9 +259,12 @@ pub struct Suggestion {
 /// that allow as many the narrower one.
 pub fn suggest<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Suggestion> {
     let names: Vec<&str> = names.into_iter().collect();
-    let candidates = PRESETS.iter().map(|preset| {
-        let chosen = Chosen { preset, version: None };
-        (names.iter().filter(|name| chosen.has(name)).count(), preset)
+    let candidates = PRESETS.iter().filter_map(|preset| {
+        let list = preset.list();
+        let lacked = names.iter().filter(|name| list.find(name).is_none());
+        // Once it lacks more than half, the rest does not matter.
+        let lacked = lacked.take(names.len() / 2 + 1).count();
+        Some((names.len().checked_sub(lacked)?, preset))
     });
     let (allows, preset) = candidates
         .filter(|(allows, _)| *allows > 0 && allows * 2 >= names.len())
@@ -280,7 +289,8 @@ mod tests {
             assert!(names.is_sorted_by(|a, b| a < b), "{}", preset.name);
             assert!(table.names().all(|(name, bits)| table.bits_of(name) == Some(bits)), "{}", preset.name);
             assert!((1..=32).contains(&table.versions.len()), "{}", preset.name);
-            for absent in ["", "A", "zzzz", "PyList_Nev", "_"] {
+            let line = table.lines.lines().next().unwrap();
+            for absent in ["", "A", "zzzz", "PyList_Nev", "_", &format!("{line} "), &format!("{line}\n")] {
                 assert_eq!(table.find(absent), None, "{}", preset.name);
             }
             for line in preset.text.lines().filter(|line| !line.starts_with(['#', '@'])) {
