@@ -5,9 +5,11 @@ mod bench;
 mod blame;
 mod fixtures;
 mod fuzz;
+mod layout;
 mod platforms;
 mod presets;
 mod process;
+mod released;
 mod test;
 mod tools;
 
@@ -77,6 +79,12 @@ const TASKS: &[Task] = &[
         arguments: "[--quick] [--write]",
         about: "the speed figures beside their peers'; --write keeps them in docs/bench.md, --quick only shows that it works",
         run: bench::task,
+    },
+    Task {
+        name: "layout",
+        arguments: "",
+        about: "write xtask/layout.ld: the functions that `check` runs, for the linker to put side by side; needs valgrind",
+        run: layout::task,
     },
     Task {
         name: "presets",

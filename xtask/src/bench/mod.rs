@@ -2,10 +2,12 @@
 //!
 //! What counts is the relation. Other work on the machine slows both sides, which take turns.
 
-mod files;
+pub mod files;
+pub mod inputs;
 mod measure;
 mod project;
 mod table;
+mod why;
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,28 +16,19 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 
+use self::inputs::{FILES_BREAK, FILES_HOSTS, FILES_KEEP, LARGE_BREAKS, LARGE_HOST, LARGE_KEEPS};
 use self::measure::{Call, Runs, alternate, ratio};
 use self::table::{Row, Ticks, milliseconds, times};
-use crate::{Usage, process};
+use crate::{Usage, process, released};
 
 const RUNS: usize = 50;
 const QUICK_RUNS: usize = 5;
 /// Memory hardly changes from run to run.
 const PEAK_RUNS: usize = 5;
 
-/// The large shared object, and glibc ceilings that it keeps and breaks. Broken is more work: the symbols are read.
-const LARGE: &str = "target/fixtures/polars-runtime-32/_polars_runtime_32/_polars_runtime.abi3.so";
-const LARGE_KEEPS: &str = "2.17";
-const LARGE_BREAKS: &str = "2.14";
-/// What it needs of Python is no finding: so there is one, or none.
-const LARGE_HOST: &str = "undefined = [\"preset:python-abi3\"]\n";
-
 const FILES: usize = 1000;
-/// What every file of a system keeps, and what most of any system of these years break.
-const FILES_KEEP: &str = "2.99";
-const FILES_BREAK: &str = "2.17";
-/// A system holds plug-ins of many programs: what these provide is looked for all the same.
-const FILES_HOSTS: &str = "[lints]\nsymbol_undefined = \"allow\"\n";
+/// Rounds of what takes seconds; a thousand readelf runs are one.
+const LONG_RUNS: usize = 10;
 
 const READELF: [&str; 2] = ["-dVW", "--dyn-syms"];
 
@@ -43,6 +36,8 @@ const READELF: [&str; 2] = ["-dVW", "--dyn-syms"];
 const LARGE_CPU: f64 = 1.0;
 const LARGE_PEAK: f64 = 2.0;
 const FILES_CPU: f64 = 1.0 / 3.0;
+/// Of two. Findings are put together and printed by one thread.
+const FILES_CORES: f64 = 1.5;
 const ARCHIVE_CPU: f64 = 1.0;
 const WORKSPACE_WALL: f64 = 1.15;
 const HELLO_MORE_MS: f64 = 10.0;
@@ -58,6 +53,7 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
         ("a static library", Bench::archive),
         ("a large workspace", Bench::workspace),
         ("a small package", Bench::hello),
+        ("why", Bench::why),
     ] {
         eprintln!("measuring: {what}");
         rows.extend(figure(&bench)?);
@@ -154,24 +150,24 @@ impl Peer {
 
 impl Bench {
     fn new(quick: bool) -> anyhow::Result<Bench> {
-        // Not where `CARGO_TARGET_DIR` or a configuration says, so that this is the one that was just built.
-        let target = crate::root().join("target");
-        let build = ["build", "--release", "--locked", "--package", "cargo-compat-guard", "--target-dir"];
-        process::run(process::cargo().args(build).arg(&target))?;
-        let large = crate::root().join(LARGE);
-        ensure!(large.is_file(), "{LARGE} is missing; this fetches it: cargo xtask fixtures");
+        let ours = released::build()?;
+        inputs::large()?;
         Ok(Bench {
             runs: if quick { QUICK_RUNS } else { RUNS },
             peak_runs: if quick { 1 } else { PEAK_RUNS },
             quick,
-            ours: target.join("release/cargo-compat"),
+            ours,
             cargo: process::cargo().get_program().to_owned(),
             scratch: Scratch::new()?,
         })
     }
 
+    fn long_runs(&self) -> usize {
+        self.runs.min(LONG_RUNS)
+    }
+
     fn folder(&self) -> &Path {
-        &self.scratch.0
+        self.scratch.path()
     }
 
     /// `check --artifact` under a policy of a glibc ceiling, and of what is said of the host programs of plug-ins.
@@ -182,7 +178,7 @@ impl Bench {
         artifact: impl AsRef<Path>,
         ends_with: &'static [i32],
     ) -> anyhow::Result<Call> {
-        let policy = self.folder().join(format!("glibc-{ceiling}.toml"));
+        let policy = self.folder().join(format!("glibc-{ceiling}-{}.toml", hosts.len()));
         fs::write(&policy, format!("glibc = \"{ceiling}\"\n{hosts}"))
             .with_context(|| format!("cannot write {}", policy.display()))?;
         let args: [&Path; 6] = [
@@ -202,12 +198,13 @@ impl Bench {
     }
 
     fn large(&self) -> anyhow::Result<Vec<Row>> {
-        let file = crate::root().join(LARGE);
+        let file = inputs::large()?;
         let keeps = self.check(LARGE_KEEPS, LARGE_HOST, &file, &[0])?;
         let breaks = self.check(LARGE_BREAKS, LARGE_HOST, &file, &[1])?;
         let readelf = self.readelf(&file);
+        let alone = self.check(LARGE_BREAKS, "", &file, &[1])?;
         let installed: Vec<&Peer> = PEERS.iter().filter(|peer| peer.installed().is_some()).collect();
-        let mut sides = vec![vec![readelf], vec![keeps], vec![breaks]];
+        let mut sides = vec![vec![readelf], vec![keeps], vec![breaks], vec![alone]];
         sides.extend(installed.iter().map(|peer| vec![peer.call(&file, self.folder())]));
         let runs = alternate(self.runs, &sides)?;
         let mut peaks = Vec::new();
@@ -217,7 +214,11 @@ impl Bench {
 
         let size = fs::metadata(&file).map_or(0, |file| file.len() / 1_000_000);
         let what = format!("one shared object of {size} MB");
-        let cases = [(1, format!("kept (`{LARGE_KEEPS}`)")), (2, format!("broken (`{LARGE_BREAKS}`)"))];
+        let cases = [
+            (1, format!("kept (`{LARGE_KEEPS}`)")),
+            (2, format!("broken (`{LARGE_BREAKS}`)")),
+            (3, format!("`glibc` alone, broken (`{LARGE_BREAKS}`)")),
+        ];
         let mut rows = Vec::new();
         for (at, case) in &cases {
             rows.push(cpu_row(format!("{what}, {case}: CPU"), &runs[*at], &runs[0], "readelf", LARGE_CPU));
@@ -228,7 +229,7 @@ impl Bench {
         for peer in PEERS {
             let at = installed.iter().position(|installed| installed.name == peer.name);
             let figure = format!("{what}, kept: {} ({})", peer.name, peer.does);
-            rows.push(match at.map(|at| at + 3) {
+            rows.push(match at.map(|at| at + 4) {
                 Some(at) => Row {
                     figure: format!("{figure}: CPU, peak memory"),
                     ours: format!("{}, {}", milliseconds(runs[1].mean_cpu()), mebibytes(peaks[1])),
@@ -273,7 +274,7 @@ impl Bench {
         // A system may hold a file that nobody can read: 101.
         let readelf = files.paths.iter().map(|path| self.readelf(path)).collect();
         let sides = [readelf, call(FILES_KEEP, &[0, 101])?, call(FILES_BREAK, &[1])?];
-        let runs = alternate(self.runs, &sides)?;
+        let runs = alternate(self.long_runs(), &sides)?;
 
         let what = format!("{count} files of {} MB (of {}) in one call", files.bytes / 1_000_000, files.of);
         let peer = format!("{count} × readelf");
@@ -288,7 +289,7 @@ impl Bench {
                 ours: times(runs[*at].cores()),
                 peer: String::new(),
                 relation: String::new(),
-                limit: None,
+                limit: Some((format!("≥ {}", times(FILES_CORES)), runs[*at].cores() >= FILES_CORES)),
             });
         }
         Ok(rows)
@@ -349,7 +350,7 @@ impl Bench {
                 limit: None,
             });
         }
-        let runs = alternate(self.runs, &[vec![cargo], vec![ours]])?;
+        let runs = alternate(self.long_runs(), &[vec![cargo], vec![ours]])?;
         let relation = ratio(runs[1].median_wall(), runs[0].median_wall());
         let row = Row {
             figure: format!("workspace of {} crates, nothing to compile: wall", project::MEMBERS),
@@ -392,18 +393,23 @@ impl Bench {
              `cargo xtask bench --write` wrote this page on {date}.\n\n\
              - **Machine**: {machine}. {load}{priority}\n\
              - **Versions**: {versions}.\n\
-             - **Runs**: {runs} of each side, in turn, after one that does not count. CPU is user and system time of the\n  \
-               processes (`wait4`), a run on average; its ratio is that of the sums. Wall is the median. Peak memory is the\n  \
-               largest resident set of {peaks} (GNU time).\n\
-             - **Policy**: the key `glibc`, and what plug-ins may leave undefined; *kept* and *broken* say how the check ends.\n  \
-               Both bind symbols to the libraries that a file is loaded with, which no peer does.\n\
+             - **Program**: as it is released, for `{target}` (`{flags}`).\n\
+             - **Runs**: {runs} of each side, {long} of what takes seconds, in turn, after one that does not count. CPU is\n  \
+               user and system time of the processes (`wait4`), a run on average; its ratio is that of the sums. Wall is\n  \
+               the median. Peak memory is the largest resident set of {peaks} (GNU time).\n\
+             - **Policy**: the key `glibc`; *kept* and *broken* say how the check ends. What plug-ins may leave undefined is\n  \
+               allowed, but where *alone* says that there is no other key: then the names that Python provides are a\n  \
+               finding. All bind symbols to the libraries that a file is loaded with, which no peer does.\n\
              - **readelf** is called as `readelf {readelf}`; the output of all goes to /dev/null.\n\n\
              {table}",
             date = says("date", &["-u", "+%F"]),
             machine = table::machine(),
             priority = table::priority().unwrap_or_default(),
             versions = versions.join(", "),
+            target = released::TARGET,
+            flags = released::FLAGS,
             runs = self.runs,
+            long = self.long_runs(),
             peaks = self.peak_runs,
             readelf = READELF.join(" "),
             table = table::markdown(rows),
@@ -456,10 +462,14 @@ fn remove(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// A folder outside of the repository, whose configuration it must not see.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> anyhow::Result<Scratch> {
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn new() -> anyhow::Result<Scratch> {
         let folder = std::env::temp_dir().join(format!("cargo-compat-bench-{}", std::process::id()));
         fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(Scratch(folder))

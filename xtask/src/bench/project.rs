@@ -17,6 +17,9 @@ const ROWS: usize = 10;
 /// A policy that every artifact built here keeps.
 const POLICY: &str = "glibc = \"2.99\"\n";
 
+/// A policy that no program of these years keeps.
+const BROKEN_POLICY: &str = "glibc = \"2.4\"\nlibraries = []\n";
+
 /// A staticlib: Rust's own libraries alone are some 300 members.
 pub fn staticlib(folder: &Path) -> anyhow::Result<PathBuf> {
     let root = folder.join("staticlib");
@@ -34,6 +37,37 @@ pub fn workspace(folder: &Path) -> anyhow::Result<PathBuf> {
     for at in 0..MEMBERS {
         member(&root, at)?;
     }
+    Ok(root)
+}
+
+/// Crates below the large program: the generated libraries, and what this project's own library consists of.
+pub const CRATES_OF_PROGRAM: usize = LIBRARIES + 100;
+
+/// One program of hundreds of crates: this project's library with all that it depends on, and the libraries above.
+/// It is built in `target` from what this repository's own build has fetched.
+pub fn program(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
+    let root = folder.join("program");
+    let mut manifest = package("program") + "[workspace]\n\n[dependencies]\n";
+    manifest += &format!("cargo-compat-guard = {{ path = {:?} }}\n", crate::root());
+    let uses: Vec<usize> = (LIBRARIES - ROWS..LIBRARIES).collect();
+    for used in uses.iter().map(|used| name(*used)) {
+        manifest += &format!("{used} = {{ path = \"{used}\" }}\n");
+    }
+    write(&root.join("Cargo.toml"), &manifest)?;
+    let sum = uses.iter().map(|used| format!(" + {}::number()", name(*used))).collect::<String>();
+    let source = format!(
+        "fn main() -> std::process::ExitCode {{\n    println!(\"{{}}\", 1{sum});\n    \
+         cargo_compat::run(std::env::args_os())\n}}\n"
+    );
+    write(&root.join("src/main.rs"), &source)?;
+    for at in 0..LIBRARIES {
+        member(&root, at)?;
+    }
+    let lock = crate::root().join("Cargo.lock");
+    fs::copy(&lock, root.join("Cargo.lock")).with_context(|| format!("cannot copy {}", lock.display()))?;
+    let config = format!("[build]\ntarget-dir = {target:?}\n\n[net]\noffline = true\n");
+    write(&root.join(".cargo/config.toml"), &config)?;
+    write(&root.join("compat.toml"), BROKEN_POLICY)?;
     Ok(root)
 }
 
