@@ -44,8 +44,8 @@ pub fn workspace(folder: &Path) -> anyhow::Result<PathBuf> {
 pub const CRATES_OF_PROGRAM: usize = LIBRARIES + 100;
 
 /// One program of hundreds of crates: this project's library with all that it depends on, and the libraries above.
-/// It is built in `target` from what this repository's own build has fetched.
-pub fn program(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
+/// It is built from what this repository's own build has fetched.
+pub fn program(folder: &Path) -> anyhow::Result<PathBuf> {
     let root = folder.join("program");
     let mut manifest = package("program") + "[workspace]\n\n[dependencies]\n";
     manifest += &format!("cargo-compat-guard = {{ path = {:?} }}\n", crate::root());
@@ -65,8 +65,7 @@ pub fn program(folder: &Path, target: &Path) -> anyhow::Result<PathBuf> {
     }
     let lock = crate::root().join("Cargo.lock");
     fs::copy(&lock, root.join("Cargo.lock")).with_context(|| format!("cannot copy {}", lock.display()))?;
-    let config = format!("[build]\ntarget-dir = {target:?}\n\n[net]\noffline = true\n");
-    write(&root.join(".cargo/config.toml"), &config)?;
+    write(&root.join(".cargo/config.toml"), "[net]\noffline = true\n")?;
     write(&root.join("compat.toml"), BROKEN_POLICY)?;
     Ok(root)
 }
@@ -122,6 +121,10 @@ fn package(name: &str) -> String {
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    // What is there already is not built again.
+    if fs::read_to_string(path).is_ok_and(|known| known == text) {
+        return Ok(());
+    }
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 

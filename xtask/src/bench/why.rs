@@ -20,11 +20,10 @@ impl Bench {
     /// All findings of a policy, explained, beside a build of nothing and a look at every byte that there is to read.
     pub(super) fn why(&self) -> anyhow::Result<Vec<Row>> {
         // Kept: hundreds of crates are built once.
-        let target = crate::root().join("target/bench");
-        let project = project::program(self.folder(), &target)?;
+        let project = project::program(&crate::root().join("target/bench"))?;
         let cargo = Call::new(&self.cargo, ["build"], &project, &[0]);
         cargo.sample()?;
-        let files = read_by_why(&target.join("debug"))?;
+        let files = read_by_why(&project.join("target/debug"))?;
         let bytes: u64 = files.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum();
         let rlibs = files.len() - 1;
         ensure!(rlibs >= CRATES_OF_PROGRAM, "{rlibs} rlibs; {CRATES_OF_PROGRAM} were expected");
