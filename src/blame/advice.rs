@@ -40,6 +40,8 @@ pub struct Case<'a> {
     /// What the newest version should be, where somebody said so.
     pub limit: Option<&'a Release>,
     pub packages: Option<&'a Packages>,
+    /// The package of the file, by cargo's id.
+    pub package: Option<&'a str>,
     /// What the glibc on this machine has since when.
     pub releases: &'a Releases,
 }
@@ -100,6 +102,9 @@ fn remedy(case: &Case<'_>, answer: &Answer) -> Remedy {
             };
             return Remedy::OlderLibrary(file.clone());
         }
+    }
+    if version.tag.release().is_some_and(|release| *release <= oldest(case)) {
+        return Remedy::Nothing;
     }
     if name.starts_with("__isoc23_") || name == "fcntl64" {
         return Remedy::OlderHeaders;
@@ -164,18 +169,25 @@ fn words(case: &Case<'_>, answers: &[Answer], remedy: &Remedy, about: &[String])
     })
 }
 
+/// The oldest glibc that Rust's std and zig know (rustc, "Platform Support"),
+/// or that there is for the architecture.
+fn oldest(case: &Case<'_>) -> Release {
+    let known = Release::parse("2.17").expect("a release");
+    case.facts.arch.glibc_base().into_iter().fold(known, Release::max)
+}
+
 /// The newest glibc without what was asked after, where nobody named one.
-fn before(answers: &[Answer]) -> Option<Release> {
+fn before(case: &Case<'_>, answers: &[Answer]) -> Option<Release> {
     let versions = answers.iter().filter_map(|answer| version(&answer.what));
-    let oldest = versions.filter(|version| version.namespace == "GLIBC");
-    let oldest = oldest.filter_map(|version| version.tag.release().cloned()).min()?.to_string();
-    let minor: u32 = oldest.split('.').nth(1)?.parse().ok()?;
-    // What zig has of glibc begins at 2.17.
-    Release::parse(&format!("2.{}", minor.saturating_sub(1).max(17)))
+    let versions = versions.filter(|version| version.namespace == "GLIBC");
+    let least = oldest(case);
+    let newer = versions.filter_map(|version| version.tag.release().cloned()).filter(|one| *one > least);
+    let minor: u32 = newer.min()?.to_string().split('.').nth(1)?.parse().ok()?;
+    Release::parse(&format!("2.{}", minor.saturating_sub(1))).map(|before| before.max(least))
 }
 
 fn older_glibc(case: &Case<'_>, answers: &[Answer], shown: &str) -> String {
-    let target = case.limit.cloned().or_else(|| before(answers));
+    let target = case.limit.cloned().map(|limit| limit.max(oldest(case))).or_else(|| before(case, answers));
     let target = target.map_or_else(|| "2.17".to_owned(), |release| release.to_string());
     let mut text = format!(
         "{shown}: no code must change; link against glibc {target} or an older one, on an older system"
@@ -216,6 +228,12 @@ fn newer(case: &Case<'_>, shown: &str, about: &[String], crates: &[String], own:
     if crates.iter().all(|name| own.contains(name)) {
         return format!("{shown}: {since}, so {names} must do without, or look it up at run time by `dlsym`");
     }
+    // Without cargo nobody knows which of the crates are the user's own.
+    if case.packages.is_none() {
+        return format!(
+            "{shown}: {since}, so {names} must do without, or be another version or have other features"
+        );
+    }
     let first = crates.iter().find(|name| !own.contains(name)).map_or("", String::as_str);
     let spec = first.replacen(' ', "@", 1);
     format!(
@@ -241,7 +259,7 @@ fn statically(case: &Case<'_>, name: &str, crates: &[String]) -> String {
         };
     }
     for cause in crates {
-        if let Some(found) = case.packages.and_then(|packages| vendored(packages, cause)) {
+        if let Some(found) = case.packages.and_then(|packages| vendored(packages, case.package, cause)) {
             let (package, feature, command) = found;
             return format!("{name}: the feature `{feature}` of `{package}` links it statically:\n{command}");
         }
@@ -259,7 +277,7 @@ fn statically(case: &Case<'_>, name: &str, crates: &[String]) -> String {
 
 /// The package and the feature that builds its library, as near to the user as
 /// it can be asked for, and the command that does.
-fn vendored(packages: &Packages, label: &str) -> Option<(String, String, String)> {
+fn vendored(packages: &Packages, user: Option<&str>, label: &str) -> Option<(String, String, String)> {
     let id = packages.by_label(label)?;
     let from = packages.nearest_own(id)?;
     let path = packages.path(from, id)?;
@@ -267,7 +285,12 @@ fn vendored(packages: &Packages, label: &str) -> Option<(String, String, String)
     let package = packages.get(&found)?;
     let name = &package.name;
     let command = match package.is_own {
-        true => format!("cargo build --features {}/{feature}", name.name),
+        // Features of a package can be named where that is built too.
+        true => {
+            let user = user.filter(|user| *user != found).and_then(|user| packages.get(user));
+            let user = user.map_or_else(String::new, |user| format!("--package {} ", user.name.name));
+            format!("cargo build {user}--package {0} --features {0}/{feature}", name.name)
+        }
         // One more dependency on the same package turns it on for all.
         false => format!(
             "cargo add --package {} {}@{} --features {feature}",

@@ -1,9 +1,12 @@
 //! What a question is about: a symbol, a version, versions above one, or a
 //! library.
 
+use std::collections::BTreeSet;
+
 use crate::artifact::{AbiVersion, Artifact, Binding, Release, Symbol, Symbols};
 use crate::finding::Item;
 use crate::finding::cause::What;
+use crate::text::{did_you_mean, escape};
 
 /// A question, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +73,48 @@ impl Asked {
         sort(&mut found);
         found
     }
+}
+
+impl Asked {
+    /// What may have been meant, of the words that could be asked.
+    pub fn near(&self, word: &str, known: &BTreeSet<String>) -> Option<String> {
+        if let Self::Symbol { name, .. } = self {
+            let own: Vec<String> =
+                known.iter().filter(|word| word.starts_with(&format!("{name}@"))).cloned().collect();
+            if let Some(first) = own.first() {
+                return Some(format!("did you mean `{}`?", escape(first)));
+            }
+        }
+        let version = match self {
+            Self::Newer { namespace, .. } => Some(namespace.clone()),
+            Self::Word(word) => {
+                let read = AbiVersion::parse(word, []);
+                read.tag.release().map(|_| read.namespace)
+            }
+            _ => None,
+        };
+        if let Some(namespace) = version {
+            let all = known.iter().map(|word| AbiVersion::parse(word, []));
+            let all = all.filter(|version| version.namespace == namespace);
+            if let Some(newest) = all.filter_map(|version| version.tag.release().cloned()).max() {
+                return Some(format!("the newest {} needed is {newest}", escape(&namespace)));
+            }
+        }
+        let word = if let Self::Symbol { name, .. } = self { name } else { word };
+        let words = known.iter().map(String::as_str).filter(|known| !known.contains('@'));
+        let near = did_you_mean(word, words)?;
+        Some(format!("did you mean `{}`?", escape(near)))
+    }
+}
+
+/// What can be asked of a file, word by word.
+pub fn words(facts: &Artifact) -> impl Iterator<Item = String> {
+    let symbols = imports(facts).flat_map(|symbol| {
+        let versioned = symbol.version.as_ref().map(|version| format!("{}@{version}", symbol.name));
+        [Some(symbol.name.clone()), versioned].into_iter().flatten()
+    });
+    let versions = facts.version_needs.iter().map(|need| need.version.clone());
+    symbols.chain(versions).chain(facts.needed.iter().cloned())
 }
 
 /// What a finding of the policy is about.
@@ -156,6 +201,22 @@ fn libraries(facts: &Artifact, word: &str) -> Vec<What> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_meant() {
+        let known = ["log", "log@GLIBC_2.29", "GLIBC_2.29", "GLIBC_2.36", "OPENSSL_3.0.0", "libm.so.6"];
+        let known: BTreeSet<String> = known.into_iter().map(str::to_owned).collect();
+        for (word, expected) in [
+            ("log@GLIBC_2.2", Some("did you mean `log@GLIBC_2.29`?")),
+            ("GLIBC_2.35", Some("the newest GLIBC needed is 2.36")),
+            ("GLIBC>2.99", Some("the newest GLIBC needed is 2.36")),
+            ("GLIBCC_2.29", Some("did you mean `GLIBC_2.29`?")),
+            ("libmm.so.6", Some("did you mean `libm.so.6`?")),
+            ("quite_another", None),
+        ] {
+            assert_eq!(Asked::parse(word).unwrap().near(word, &known).as_deref(), expected, "{word}");
+        }
+    }
 
     #[test]
     fn questions() {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter;
 use std::path::Path;
 
 use super::code::Line;
@@ -72,8 +73,11 @@ pub fn explain(program: &Program<'_>, asked: &[What], imports: &Imports, uses: &
         wanted.imports.insert(names::in_objects(name).as_bytes());
         let Some(one) = uses.of(name) else { continue };
         for function in &one.functions {
-            wanted.functions.insert(function.name.as_bytes());
-            wanted.functions.extend(function.chain.iter().map(String::as_bytes));
+            let chain = function.chain.iter();
+            let inlined = function.places.iter().flat_map(|place| &place.inlined);
+            let inlined = inlined.filter_map(|frame| frame.function.as_ref());
+            let all = iter::once(&function.name).chain(chain).chain(inlined);
+            wanted.functions.extend(all.map(|name| names::without_suffix(name).as_bytes()));
         }
         if one.is_nameless() {
             wanted.nameless.insert(name);
@@ -282,12 +286,13 @@ impl Search<'_> {
         if names::is_std(&crate_name) {
             // Generic and inlined functions of std are compiled where they are
             // used: if no rlib has it, in the final crate.
-            if !is_optimised && self.program.crate_name.is_some() {
+            let is_stds = !names::is_legacy(name) && self.uses.has_legacy_names();
+            if !is_optimised && !is_stds && self.program.crate_name.is_some() {
                 return vec![self.own(Sureness::Likely)];
             }
             // std itself is compiled with the new names of rustc; one by an old
             // name was compiled in the crate that uses it.
-            if name.starts_with("_ZN")
+            if names::is_legacy(name)
                 && let Some(caller) = self.nearest_crate(function)
             {
                 return self.by_crate(&caller, Sureness::Candidate);

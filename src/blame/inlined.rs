@@ -21,11 +21,22 @@ impl Search<'_> {
     pub(super) fn of_function<'f>(&self, import: &str, function: &'f Function) -> Vec<Found<'f>> {
         let owners = self.owner(import, function);
         let mut found: Vec<Found<'f>> = Vec::new();
-        let mut is_own = function.places.is_empty();
-        for place in &function.places {
-            let Some((at, crate_name)) = written_in(place) else {
-                is_own = true;
-                continue;
+        // What std is made of nobody asked.
+        let is_package = owners.iter().any(|owner| owner.origin == Origin::Package);
+        let places = if is_package { function.places.as_slice() } else { &[] };
+        let mut is_own = places.is_empty();
+        for place in places {
+            let (at, crate_name) = match self.written_in(place) {
+                Some((at, Some(crate_name))) => (at, crate_name),
+                Some((at, None)) => {
+                    let std = Belongs::new(Origin::Std, Sureness::Exact);
+                    found.push((std, Some(Cow::Owned(inlined_at(function, place, at)))));
+                    continue;
+                }
+                None => {
+                    is_own = true;
+                    continue;
+                }
             };
             let inner = Cow::<Function>::Owned(inlined_at(function, place, at));
             let same = owners.iter().filter(|owner| owner.crate_name.as_ref() == Some(&crate_name));
@@ -51,10 +62,21 @@ impl Search<'_> {
         };
         let mut below: BTreeSet<&str> = BTreeSet::new();
         let mut is_doubted = false;
+        let referring = self.owners.referring_to(names::in_objects(import));
+        // Link-time optimisation inlines functions of std too; of a program
+        // without dependencies nothing tells whether there was one.
+        let is_linked = |id: &String| self.linked.as_ref().is_none_or(|linked| linked.contains(id.as_str()));
+        let may_be_lto = self.owners.bitcode > 0 || !self.owners.with_objects.iter().any(is_linked);
+        let mut of_std = referring.iter().filter(|one| matches!(one.place.owner, Owner::Std { .. }));
+        let mut perhaps: Vec<Found<'_>> = Vec::new();
         for (owner, _) in found.iter_mut().filter(is_open) {
             let Some(id) = owner.package.as_deref() else { continue };
             if !self.program.outputs.optimised.contains(id) {
                 continue;
+            }
+            if may_be_lto && (!perhaps.is_empty() || of_std.clone().next().is_some()) {
+                owner.sure = Sureness::Candidate;
+                perhaps.extend(of_std.by_ref().map(|one| named(one, Sureness::Candidate)));
             }
             let inlinable: Vec<&str> = inlinable(packages, id);
             if !inlinable.is_empty() {
@@ -65,17 +87,16 @@ impl Search<'_> {
         }
         let owners: BTreeSet<&str> = found.iter().filter_map(|(owner, _)| owner.package.as_deref()).collect();
         below.retain(|id| !owners.contains(id));
-        let referring = self.owners.referring_to(names::in_objects(import)).iter();
-        let referring = referring.filter(|reference| match &reference.place.owner {
+        let mut of_crates: Vec<Found<'_>> = Vec::new();
+        let referring = referring.iter().filter(|reference| match &reference.place.owner {
             Owner::Package { id, .. } => reference.place.object.is_none() && below.contains(id.as_str()),
             Owner::Std { .. } => false,
         });
-        let mut perhaps: Vec<Found<'_>> =
-            referring.map(|reference| named(reference, Sureness::Candidate)).collect();
+        of_crates.extend(referring.map(|reference| named(reference, Sureness::Candidate)));
         // Of a function that is always inlined the crate's own objects hold
         // nothing.
-        if perhaps.is_empty() && below.len() <= FEW {
-            perhaps.extend(below.into_iter().map(|id| {
+        if of_crates.is_empty() && below.len() <= FEW {
+            of_crates.extend(below.into_iter().map(|id| {
                 let crate_name = packages.get(id).and_then(|package| package.crate_name.clone());
                 let package = Some(id.to_owned());
                 let unknown = Belongs::new(Origin::Package, Sureness::Candidate);
@@ -83,7 +104,23 @@ impl Search<'_> {
             }));
         }
         found.extend(perhaps);
+        found.extend(of_crates);
         is_doubted
+    }
+
+    /// The innermost function inlined at a place that is of a crate, or that
+    /// std has as a function of its own, and so would be called there if
+    /// nothing was inlined. What is generic is of the crate that uses it.
+    fn written_in(&self, place: &Place) -> Option<(usize, Option<String>)> {
+        place.inlined.iter().enumerate().find_map(|(at, frame)| {
+            let function = frame.function.as_deref()?;
+            let is_stds = |place: &super::owners::Place| matches!(place.owner, Owner::Std { .. });
+            if self.owners.of_function(function).iter().any(is_stds) {
+                return Some((at, None));
+            }
+            let crate_name = names::crate_of(function)?;
+            (!names::is_std(&crate_name)).then_some((at, Some(crate_name)))
+        })
     }
 }
 
@@ -96,14 +133,6 @@ fn inlinable<'p>(packages: &'p Packages, id: &str) -> Vec<&'p str> {
         package.crate_name.is_some() && name != "libc" && !name.ends_with("-sys")
     };
     packages.linked_into(id).into_iter().filter(|below| *below != id).filter(has_code).collect()
-}
-
-/// The innermost function of a crate that is not std, where it was inlined.
-fn written_in(place: &Place) -> Option<(usize, String)> {
-    place.inlined.iter().enumerate().find_map(|(at, frame)| {
-        let crate_name = names::crate_of(frame.function.as_deref()?)?;
-        (!names::is_std(&crate_name)).then_some((at, crate_name))
-    })
 }
 
 /// The function that was inlined, as one that the other calls.

@@ -16,6 +16,8 @@ const STD: &[&str] = &[
     "panic_abort",
     "unwind",
     "compiler_builtins",
+    // What rustc itself adds, such as `__rust_alloc`.
+    "__rustc",
 ];
 
 /// What std itself depends on.
@@ -148,23 +150,41 @@ pub fn brief(demangled: &str) -> String {
     brief.replace("::>", ">").replace(":: as", " as").trim_end_matches("::").replace("::::", "::")
 }
 
+/// Without what LLVM appends to a name where link-time optimisation moved a
+/// function: `.llvm.123`, `.123`. A C function's name stays as it is.
+pub fn without_suffix(mangled: &str) -> &str {
+    if mangled.starts_with("_R") {
+        return mangled.split('.').next().unwrap_or(mangled);
+    }
+    match hash_end(mangled) {
+        Some(end) if mangled.starts_with("_ZN") => &mangled[..end],
+        _ => mangled,
+    }
+}
+
+/// Whether it is a Rust function's name of the older kind.
+pub fn is_legacy(mangled: &str) -> bool {
+    mangled.starts_with("_ZN") && hash_end(mangled).is_some()
+}
+
 /// The crate that a Rust function's code was written in; `None` for C.
 pub fn crate_of(mangled: &str) -> Option<String> {
     if let Some(rest) = mangled.strip_prefix("_R") {
         // Some linkers and LLVM append to a name.
         return v0_crate(rest.as_bytes()).or_else(|| crate_in(&demangled(mangled)));
     }
-    let is_legacy = mangled.starts_with("_ZN") && try_demangle(mangled).is_ok() && has_hash(mangled);
+    let is_legacy = is_legacy(mangled) && try_demangle(mangled).is_ok();
     is_legacy.then(|| crate_in(&demangled(mangled))).flatten()
 }
 
 /// rustc's legacy mangling ends in `17h`, sixteen digits, `E`; C++'s does not.
-/// LLVM may append to it, after a dot.
-fn has_hash(mangled: &str) -> bool {
-    mangled.rmatch_indices("17h").any(|(at, _)| {
-        let hash = mangled.as_bytes().get(at + 3..at + 20).unwrap_or_default();
+/// LLVM may append to it, after a dot. Where it ends without that.
+fn hash_end(mangled: &str) -> Option<usize> {
+    mangled.rmatch_indices("17h").map(|(at, _)| at).find_map(|at| {
+        let hash = mangled.as_bytes().get(at + 3..at + 20)?;
         let is_whole = matches!(mangled.as_bytes().get(at + 20), None | Some(b'.'));
-        is_whole && hash.last() == Some(&b'E') && hash[..16].iter().all(u8::is_ascii_hexdigit)
+        let is_hash = hash[16] == b'E' && hash[..16].iter().all(u8::is_ascii_hexdigit);
+        (is_whole && is_hash).then_some(at + 20)
     })
 }
 
@@ -264,6 +284,18 @@ mod tests {
             ("_RNvC99999999999999999999a", None),
         ] {
             assert_eq!(crate_of(name).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn suffixes_are_of_llvm() {
+        for (name, bare) in [
+            ("_RNvCs1_3std1f.llvm.42", "_RNvCs1_3std1f"),
+            ("_ZN1a..b1f17h0123456789abcdefE.123", "_ZN1a..b1f17h0123456789abcdefE"),
+            ("_ZN1a1f17h0123456789abcdefE", "_ZN1a1f17h0123456789abcdefE"),
+            ("zstd_decompress.part.0", "zstd_decompress.part.0"),
+        ] {
+            assert_eq!(without_suffix(name), bare);
         }
     }
 

@@ -60,11 +60,13 @@ pub struct Owners {
     pub unreadable: Vec<(PathBuf, ReadError)>,
     /// Archives that hold LLVM's code and nothing else: link-time optimisation.
     pub bitcode: usize,
+    /// Packages, by cargo's ids, of which an archive holds objects of rustc's.
+    pub with_objects: BTreeSet<String>,
 }
 
 impl Owners {
     pub fn of_function(&self, function: &str) -> &[Place] {
-        self.defines.get(function).map_or(&[], Vec::as_slice)
+        self.defines.get(names::without_suffix(function)).map_or(&[], Vec::as_slice)
     }
 
     pub fn referring_to(&self, import: &str) -> &[Reference] {
@@ -158,6 +160,9 @@ pub fn search(libraries: &[Library], wanted: &Wanted<'_>) -> Owners {
         match result {
             Ok(found) => {
                 owners.bitcode += usize::from(found.only_bitcode);
+                if let (true, Owner::Package { id, .. }) = (found.has_objects, &library.owner) {
+                    owners.with_objects.insert(id.clone());
+                }
                 for (function, place) in found.defines {
                     owners.defines.entry(function).or_default().push(place);
                 }
@@ -185,6 +190,7 @@ struct InLibrary {
     refers: Vec<(String, Reference)>,
     patterns: Vec<(Place, Pattern)>,
     only_bitcode: bool,
+    has_objects: bool,
 }
 
 fn read_library(library: &Library, wanted: &Wanted<'_>) -> Result<InLibrary, ReadError> {
@@ -205,8 +211,8 @@ fn read_library(library: &Library, wanted: &Wanted<'_>) -> Result<InLibrary, Rea
         };
         match relocatable::read(source, at, wanted)? {
             Kind::Object(said) => {
-                objects += 1;
                 let place = Place { owner: library.owner.clone(), object: native_object(&member.name) };
+                objects += usize::from(place.object.is_none());
                 found.take(source, at, &place, said, wanted);
             }
             Kind::Bitcode => bitcode += 1,
@@ -214,6 +220,7 @@ fn read_library(library: &Library, wanted: &Wanted<'_>) -> Result<InLibrary, Rea
         }
     }
     found.only_bitcode = bitcode > 0 && objects == 0;
+    found.has_objects = objects > 0;
     Ok(found)
 }
 

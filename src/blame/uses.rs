@@ -69,7 +69,8 @@ pub struct Place {
 
 impl Place {
     fn new(mut frames: Vec<Frame>) -> Option<Self> {
-        let own = frames.pop()?;
+        // A line without a function says nothing of what was inlined.
+        let own = frames.pop().filter(|own| own.function.is_some())?;
         Some(Self { inlined: frames, line: own.line })
     }
 }
@@ -133,6 +134,12 @@ impl Uses {
     /// Whether functions have no names, because `.symtab` was stripped.
     pub fn is_stripped(&self) -> bool {
         self.file.as_ref().is_some_and(|file| !file.code.has_symbols())
+    }
+
+    /// Whether Rust functions of the file have names of the older kind; std's
+    /// own have the newer one.
+    pub fn has_legacy_names(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.code.functions().any(names::is_legacy))
     }
 
     /// Searches a file's code for these imports. `own` are the user's own

@@ -1,6 +1,6 @@
 //! `cargo compat why`: who brought in a symbol, a version or a library?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::bind::{Libraries, bind};
@@ -22,7 +22,7 @@ use crate::lints::Reading;
 use crate::policy::{self, Policy};
 use crate::report::why::{Explained, Report};
 use crate::report::{self, Failure, MessageFormat, Streams};
-use crate::text::{self, did_you_mean};
+use crate::text;
 use crate::workspace::{self, Manifest};
 
 #[derive(Debug)]
@@ -76,6 +76,19 @@ fn wrong_policy(source: &policy::Source, problems: &[policy::Problem]) -> Failur
     failure.help("`cargo compat check` shows them in place")
 }
 
+/// Where there is no project, a file can be asked about.
+fn without_project(failure: Failure, options: &Options) -> Failure {
+    match &options.what {
+        Some(what) if options.request.cargo.manifest_path.is_none() => {
+            let what = shell_words::quote(what).into_owned();
+            failure.help(format!(
+                "a file is asked about without a project by\ncargo compat why {what} --artifact FILE"
+            ))
+        }
+        _ => failure,
+    }
+}
+
 /// One file and what is asked of it.
 struct Question {
     input: usize,
@@ -104,7 +117,8 @@ fn answer(options: &mut Options, report: &mut Report, streams: &Streams) -> Resu
     let manifest = match options.request.artifacts.is_empty() {
         true => {
             let path = options.request.cargo.manifest_path.as_deref();
-            Some(workspace::locate(&folder, path).map_err(Stop::NotJudged)?)
+            let found = workspace::locate(&folder, path);
+            Some(found.map_err(|failure| Stop::NotJudged(without_project(failure, options)))?)
         }
         false => None,
     };
@@ -176,15 +190,13 @@ fn readable(gathered: &Gathered) -> impl Iterator<Item = (usize, &Input, &Artifa
 fn ask(asked: &Asked, policy: &Policy, gathered: &Gathered, report: &mut Report) -> Vec<Question> {
     let mut questions = Vec::new();
     let mut without: Vec<String> = Vec::new();
-    let mut known: Vec<String> = Vec::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
     for (at, input, facts) in readable(gathered) {
         let facts = with_symbols(input, facts);
         let what = asked.of(&facts);
         if what.is_empty() {
             without.push(input.name.shown.clone());
-            known.extend(asked::imports(&facts).map(|symbol| symbol.name.clone()));
-            known.extend(facts.version_needs.iter().map(|need| need.version.clone()));
-            known.extend(facts.needed.iter().cloned());
+            known.extend(asked::words(&facts));
             continue;
         }
         let limit = match asked {
@@ -206,10 +218,8 @@ fn ask(asked: &Asked, policy: &Policy, gathered: &Gathered, report: &mut Report)
             names => Failure::new(format!("nothing needs `{shown}`"))
                 .note(format!("searched: {}", text::some_of(names, 6))),
         };
-        report.failures.push(match did_you_mean(&word, known.iter().map(String::as_str)) {
-            Some(near) if !without.is_empty() => {
-                failure.help(format!("did you mean `{}`?", text::escape(near)))
-            }
+        report.failures.push(match asked.near(&word, &known) {
+            Some(near) if !without.is_empty() => failure.help(near),
             _ => failure,
         });
     } else {
@@ -372,6 +382,7 @@ impl<'a> Context<'a> {
             from_cargo: input.from_cargo,
             limit: question.limit.as_ref(),
             packages,
+            package: program.package,
             releases: &releases,
         };
         Explained::new(

@@ -225,10 +225,11 @@ fn answers(out: &mut impl Write, answers: &[Answer]) -> io::Result<()> {
                     (_, true) => "used by ",
                     (_, false) => "linked by ",
                 };
-                let bare = lines[0].trim_start_matches("likely ");
-                lines[0] = match is_linked || cause.sure == Sureness::Candidate {
-                    true => format!("{how}{bare}"),
-                    false => format!("likely {how}{bare}"),
+                let bare = lines[0].trim_start_matches("likely ").trim_start_matches("perhaps ");
+                lines[0] = match (cause.sure, is_linked) {
+                    (Sureness::Candidate, _) => format!("perhaps {how}{bare}"),
+                    (Sureness::Likely, false) => format!("likely {how}{bare}"),
+                    _ => format!("{how}{bare}"),
                 };
             }
             if at == 0 && weak && cause.origin != Origin::Dead {

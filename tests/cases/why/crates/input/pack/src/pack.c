@@ -1,0 +1,5 @@
+int squash(int things);
+
+int pack_all(int things) {
+    return squash(things) + 1;
+}

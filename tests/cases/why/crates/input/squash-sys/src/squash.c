@@ -1,0 +1,1 @@
+int squash(int things) { return things / 2; }
