@@ -104,11 +104,14 @@ impl Invocation {
         Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
-    /// Runs it quietly: standard output, or standard error of a failure.
+    /// Runs it quietly: standard output, or all that a failure says.
     pub fn output_or_error(&self) -> Result<Result<String, String>, ProcessError> {
         let output = self.command().stdin(Stdio::null()).output().map_err(|error| self.failed(error))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
+        Ok(match output.status.success() {
+            true => Ok(text(&output.stdout)),
+            false => Err(text(&output.stderr) + &text(&output.stdout)),
+        })
     }
 }
 

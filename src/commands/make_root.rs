@@ -52,6 +52,10 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
             Ok(made) => {
                 let verb = if made.kept { "Kept" } else { "Made" };
                 report::status(verb, &crate::text::path(&made.folder), streams)?;
+                for path in &made.lacking {
+                    let what = format!("{path}, which an installation of {} has", options.platform);
+                    report::status("Lacking", &what, streams)?;
+                }
             }
             Err(failure) => {
                 report::failure(&failure, streams)?;

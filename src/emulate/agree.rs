@@ -7,9 +7,18 @@ use crate::artifact::{Arch, Depth, Examined, examine};
 use crate::loader;
 use crate::platform::{self, Probe};
 
-/// What the root lacks of the libraries that every installation has, in words;
+/// What a root lacks of what every installation has.
+#[derive(Debug, Default)]
+pub struct Lacking {
+    /// Whole files, by their paths: of several packages that serve alike another
+    /// was taken.
+    pub libraries: Vec<String>,
+    /// Version nodes of libraries that are there, in words.
+    pub versions: Vec<String>,
+}
+
 /// `None`: there is no description to hold it against.
-pub fn lacking(root: &Path, name: &str, arch: Arch) -> Option<Vec<String>> {
+pub fn lacking(root: &Path, name: &str, arch: Arch) -> Option<Lacking> {
     let platform = platform::find(name)?;
     let system = platform.system(arch).filter(|system| system.is_described())?;
     let mut wanted = Vec::new();
@@ -18,27 +27,25 @@ pub fn lacking(root: &Path, name: &str, arch: Arch) -> Option<Vec<String>> {
             wanted.push(format!("{}/{}", item.folder, item.name));
         }
     };
-    if let Err(broken) = system.each(plain) {
-        return Some(vec![format!("the description of {name} is broken: {broken}")]);
-    }
+    system.each(plain).ok()?;
     wanted.sort();
-    let mut lacking = Vec::new();
+    let mut lacking = Lacking::default();
     for path in wanted {
         let found = loader::resolve_in(root, Path::new(&path)).filter(|file| file.is_file());
         let Some(file) = found else {
-            lacking.push(path);
+            lacking.libraries.push(path);
             continue;
         };
         let (Ok(Examined::Elf(facts)), Probe::Library(described)) =
             (examine(&file, Depth::Needs), system.probe(&path))
         else {
-            lacking.push(format!("{path} as a library"));
+            lacking.libraries.push(path);
             continue;
         };
         let nodes = described.first().and_then(|library| library.facts.as_ref()).map(|facts| &facts.nodes);
         for node in nodes.into_iter().flatten() {
             if !facts.version_definitions.contains(node) {
-                lacking.push(format!("{node} of {path}"));
+                lacking.versions.push(format!("{node} of {path}"));
             }
         }
     }

@@ -96,6 +96,8 @@ pub struct Made {
     pub folder: PathBuf,
     /// It was there already.
     pub kept: bool,
+    /// Libraries that the platform's description has for every installation.
+    pub lacking: Vec<String>,
 }
 
 /// Makes one in the user's folder for caches: beside, then renamed.
@@ -118,7 +120,7 @@ pub fn make(request: &Request, say: &mut dyn FnMut(&str, &str)) -> Result<Made, 
     let mut packages: BTreeSet<&str> = had.lines().collect();
     let is_enough = request.packages.iter().all(|package| packages.contains(package.as_str()));
     if folder.exists() && is_enough && !request.force {
-        return Ok(Made { folder, kept: true });
+        return Ok(Made { folder, kept: true, lacking: Vec::new() });
     }
     if request.force {
         packages.clear();
@@ -159,8 +161,11 @@ pub fn make(request: &Request, say: &mut dyn FnMut(&str, &str)) -> Result<Made, 
         Failure::new(format!("the root {} cannot be made", text::path(&folder))).note(error.to_string())
     })?;
     if let Err(said) = outcome {
-        let lines: Vec<&str> =
-            said.lines().filter(|line| line.starts_with("E:") || line.contains("rror")).collect();
+        // Of its own words "failed" says nothing beside apt's.
+        let tells = |line: &&str| {
+            (line.starts_with("E:") || line.contains("rror")) && !line.starts_with("E: apt download failed")
+        };
+        let lines: Vec<&str> = said.lines().filter(tells).collect();
         let mut failure =
             Failure::new(format!("mmdebstrap could not make a root of {} for {debian}", request.platform));
         for line in lines.iter().take(6) {
@@ -179,8 +184,8 @@ pub fn make(request: &Request, say: &mut dyn FnMut(&str, &str)) -> Result<Made, 
         )));
     }
     let lacking = agree::lacking(&new, release.name, request.arch).unwrap_or_default();
-    if !lacking.is_empty() {
-        return Err(differs(&request.platform, &lacking));
+    if !lacking.versions.is_empty() {
+        return Err(differs(&request.platform, &lacking.versions));
     }
     if folder.exists() {
         let old = scratch.path().join("old");
@@ -191,7 +196,7 @@ pub fn make(request: &Request, say: &mut dyn FnMut(&str, &str)) -> Result<Made, 
     Beside::open(&list)
         .and_then(|file| file.write(text.as_bytes()))
         .map_err(|error| failed("the list of its packages", error))?;
-    Ok(Made { folder, kept: false })
+    Ok(Made { folder, kept: false, lacking: lacking.libraries })
 }
 
 /// Beside a root: the packages that it has beyond the plain ones.
@@ -201,7 +206,7 @@ fn listed(folder: &Path) -> PathBuf {
     name.into()
 }
 
-/// A root in which programs would find less than `check` and `show` say.
+/// A root with older libraries than `check` and `show` speak of: another release.
 fn differs(platform: &str, lacking: &[String]) -> Failure {
     const SHOWN: usize = 6;
     let failure = Failure::new(format!("what was made is not what is known of {platform}"));
