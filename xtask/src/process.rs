@@ -1,6 +1,7 @@
 //! Commands that are run, and what is said when one fails.
 
 use std::fmt;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::Context;
@@ -46,6 +47,16 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed something that is not UTF-8"))
 }
 
+/// Keeps rustup's proxy out where nothing says which toolchain it stands for: it would obey the `rust-toolchain.toml` of
+/// a crate that is compiled (proc-macro2 asks for `rust-src`) and change the toolchain that everybody here uses.
+pub fn pin_compiler(command: &mut Command, cargo: &Path) {
+    let rustc = cargo.with_file_name("rustc");
+    let pinned = ["RUSTUP_TOOLCHAIN", "RUSTC"].iter().any(|name| std::env::var_os(name).is_some());
+    if !pinned && cargo.is_absolute() && rustc.is_file() {
+        command.env("RUSTC", rustc);
+    }
+}
+
 /// The cargo that runs this xtask, as if typed in a shell: without the variables that describe the xtask's own package.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -57,6 +68,8 @@ pub fn cargo() -> Command {
             command.env_remove(name);
         }
     }
+    let cargo = command.get_program().to_owned();
+    pin_compiler(&mut command, Path::new(&cargo));
     command
 }
 

@@ -53,7 +53,9 @@ impl Call {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         // As cargo does for its subcommands.
-        command.env("CARGO", process::cargo().get_program());
+        let cargo = process::cargo().get_program().to_owned();
+        process::pin_compiler(&mut command, Path::new(&cargo));
+        command.env("CARGO", cargo);
         Ok(command)
     }
 
