@@ -1,7 +1,9 @@
 //! `cargo compat why` on a program of hundreds of crates.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 
@@ -57,13 +59,21 @@ impl Bench {
     }
 }
 
-/// The program, and the rlibs of its crates.
-fn read_by_why(folder: &std::path::Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The program, and the rlibs of its crates: of one crate the newest, because what older builds left is not read.
+fn read_by_why(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let deps = folder.join("deps");
     let entries = fs::read_dir(&deps).with_context(|| format!("cannot read {}", deps.display()))?;
-    let paths = entries.flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == "rlib")).collect();
-    files.push(folder.join("program"));
-    Ok(files)
+    let mut newest: BTreeMap<String, (SystemTime, PathBuf)> = BTreeMap::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((name, _)) = name.strip_suffix(".rlib").and_then(|name| name.rsplit_once('-')) else {
+            continue;
+        };
+        let written = fs::metadata(&path)?.modified()?;
+        let known = newest.entry(name.to_owned()).or_insert_with(|| (written, path.clone()));
+        if known.0 < written {
+            *known = (written, path);
+        }
+    }
+    Ok(newest.into_values().map(|(_, path)| path).chain([folder.join("program")]).collect())
 }
