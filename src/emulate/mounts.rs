@@ -5,7 +5,7 @@
 //! folders can be made beside them and nothing is written to the folder.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
 
@@ -20,6 +20,13 @@ const TMP_KIB: u64 = 1 << 20;
 
 /// One of these is the point on which the root is put together.
 const BASES: &[&str] = &["/sys", "/mnt", "/media", "/srv", "/opt", "/proc"];
+
+/// What everything that starts containers puts into a root, where it has none of
+/// its own: without them `localhost` is not known.
+const FILES: [(&str, &str); 2] = [
+    ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+    ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+];
 
 const NONE: Option<&str> = None;
 
@@ -43,8 +50,9 @@ pub fn enter(root: Option<&Path>, visible: &[PathBuf], before: impl FnOnce(&Path
     tmpfs(base, 0o755)?;
     let mut points: Vec<Point> = ["/proc", "/dev", "/tmp"].iter().map(|path| Point::folder(path)).collect();
     for path in visible {
-        points.push(Point { path: path.clone(), is_folder: path.is_dir() });
+        points.push(Point { path: path.clone(), is_folder: path.is_dir(), text: "" });
     }
+    points.extend(missing_files(root));
     match root {
         Some(root) => populate(root, base, slash, &points, base)?,
         None => make_points(base, slash, &points)?,
@@ -57,7 +65,7 @@ pub fn enter(root: Option<&Path>, visible: &[PathBuf], before: impl FnOnce(&Path
     for (path, point) in visible.iter().zip(&points[3..]) {
         let to = base.join(path.strip_prefix("/").unwrap_or(path));
         // Below /tmp it is made only now.
-        make_point(&to, point.is_folder).map_err(|error| failed("make", &to, error))?;
+        make_point(&to, point).map_err(|error| failed("make", &to, error))?;
         bind(path, &to)?;
     }
     before(base);
@@ -77,12 +85,25 @@ pub fn enter(root: Option<&Path>, visible: &[PathBuf], before: impl FnOnce(&Path
 struct Point {
     path: PathBuf,
     is_folder: bool,
+    /// Of a file at which nothing will be mounted.
+    text: &'static str,
 }
 
 impl Point {
     fn folder(path: &str) -> Self {
-        Self { path: path.into(), is_folder: true }
+        Self { path: path.into(), is_folder: true, text: "" }
     }
+}
+
+fn missing_files(root: Option<&Path>) -> impl Iterator<Item = Point> {
+    let etc = root.map(|root| root.join("etc"));
+    // What a link leads to cannot be added to.
+    let can_be_added = etc.as_ref().is_none_or(|etc| !etc.is_symlink());
+    FILES.iter().filter(move |_| can_be_added).filter_map(move |(path, text)| {
+        let own = etc.as_ref().map(|etc| etc.join(Path::new(path).file_name().unwrap_or_default()));
+        let is_there = own.is_some_and(|own| own.symlink_metadata().is_ok());
+        (!is_there).then(|| Point { path: path.into(), is_folder: false, text })
+    })
 }
 
 fn tmpfs(at: &Path, mode: u32) -> Result<(), String> {
@@ -174,22 +195,24 @@ fn make_points(to: &Path, inside: &Path, points: &[Point]) -> Result<(), String>
     for point in points.iter().filter(|point| !later(point)) {
         let rest = point.path.strip_prefix(inside).unwrap_or(&point.path);
         let target = to.join(rest);
-        make_point(&target, point.is_folder).map_err(|error| failed("make", &target, error))?;
+        make_point(&target, point).map_err(|error| failed("make", &target, error))?;
     }
     Ok(())
 }
 
-fn make_point(at: &Path, is_folder: bool) -> io::Result<()> {
+fn make_point(at: &Path, point: &Point) -> io::Result<()> {
     if at.symlink_metadata().is_ok() {
         return Ok(());
     }
-    if is_folder {
+    if point.is_folder {
         return fs::create_dir_all(at);
     }
     if let Some(folder) = at.parent() {
         fs::create_dir_all(folder)?;
     }
-    File::create(at)?.set_permissions(fs::Permissions::from_mode(0o755))
+    let mut file = File::create(at)?;
+    file.write_all(point.text.as_bytes())?;
+    file.set_permissions(fs::Permissions::from_mode(0o755))
 }
 
 /// Every mount at or below a folder becomes read-only.
