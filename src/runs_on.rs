@@ -349,7 +349,7 @@ pub fn base(path: &str) -> &str {
 pub fn relative(system: &System, name: &str) -> Option<(String, Option<String>)> {
     let stem = &name[..name.find(".so")? + 3];
     let mut found: Option<(String, Option<String>)> = None;
-    let visited = system.each(|item| {
+    let visited = system.each_named(stem, |item| {
         let is_relative = item.name.starts_with(stem)
             && item.name != name
             && item.name.as_bytes().get(stem.len()) == Some(&b'.')
@@ -368,7 +368,7 @@ pub fn relative(system: &System, name: &str) -> Option<(String, Option<String>)>
 /// itself: a private one (fact 45). With its package.
 pub fn private(system: &System, name: &str) -> Option<(String, Option<String>)> {
     let mut found = None;
-    let visited = system.each(|item| {
+    let visited = system.each_named(name, |item| {
         if found.is_none() && item.name == name && !system.search().contains(&item.folder) {
             let package = (!item.package.is_empty()).then(|| item.package.to_owned());
             found = Some((item.folder, package));

@@ -114,13 +114,19 @@ impl Pack {
         }
     }
 
-    /// Every row, in the order of names.
-    pub fn rows(&self) -> impl Iterator<Item = Result<Row<'_>, Broken>> {
-        (0..self.blocks.len()).flat_map(|at| {
+    /// The rows whose names start so, in their order.
+    pub fn rows_named<'p>(&'p self, start: &'p str) -> impl Iterator<Item = Result<Row<'p>, Broken>> {
+        let after = self.blocks.partition_point(|(first, _)| first.as_str() <= start);
+        let blocks = after.saturating_sub(1)..self.blocks.len();
+        let rows = blocks.flat_map(|at| {
             let block = self.block(at);
             let count = block.as_ref().map_or(1, |block| block.starts.len());
             (0..count).map(move |row| block.clone().and_then(|block| block.row(row)))
-        })
+        });
+        let is_before = move |row: &Result<Row<'_>, Broken>| row.as_ref().is_ok_and(|row| row.name < start);
+        let fits =
+            move |row: &Result<Row<'_>, Broken>| !row.as_ref().is_ok_and(|row| !row.name.starts_with(start));
+        rows.skip_while(is_before).take_while(fits)
     }
 
     /// Whether a path is among a system's other shared objects. `path` has its

@@ -214,9 +214,14 @@ impl System {
     }
 
     /// Every file and link of this system: folder, name and what it is.
-    pub fn each(&self, mut visit: impl FnMut(Item<'_>)) -> Result<(), Broken> {
+    pub fn each(&self, visit: impl FnMut(Item<'_>)) -> Result<(), Broken> {
+        self.each_named("", visit)
+    }
+
+    /// Those of which the file's name starts so.
+    pub fn each_named(&self, start: &str, mut visit: impl FnMut(Item<'_>)) -> Result<(), Broken> {
         let Source::Described(Described { pack, bit, .. }) = &self.source else { return Ok(()) };
-        for row in pack.rows() {
+        for row in pack.rows_named(start) {
             let row = row?;
             for place in row.places.iter().filter(|place| place.systems >> bit & 1 == 1) {
                 let facts = match place.what {
