@@ -1,5 +1,7 @@
 //! A platform's libraries have the versions, and not the symbol.
 
+use std::collections::HashSet;
+
 use super::{Applies, Check, Lint, Sink, Subject, on_platform, symbol_undefined};
 use crate::artifact::When;
 use crate::finding::{BoundAt, Item, Level};
@@ -24,6 +26,7 @@ type Missing<'f> = (&'f str, Option<&'f str>, Option<&'f str>, When);
 
 fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     let all = on_platform::each(subject);
+    let told = if all.is_empty() { HashSet::new() } else { told(subject) };
     for on in &all {
         let mut by_asker: Vec<(&str, Vec<Missing<'_>>)> = Vec::new();
         for problem in on.problems() {
@@ -32,7 +35,10 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 continue;
             };
             let own = on.is_own(needed_by);
-            if own && (subject.rules.allows_undefined(name) || is_told(subject, name, version.is_some())) {
+            if own
+                && (subject.rules.allows_undefined(name)
+                    || (version.is_none() && told.contains(name.as_str())))
+            {
                 continue;
             }
             let missing = (name.as_str(), version.as_deref(), file.as_deref(), *when);
@@ -48,10 +54,10 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     if all.is_empty() { Applies::No } else { Applies::Yes }
 }
 
-/// Whether `symbol_undefined` speaks of it: nothing at hand has it either.
-fn is_told(subject: &Subject<'_>, symbol: &str, has_version: bool) -> bool {
-    let Some(verdict) = subject.verdict.filter(|_| !has_version) else { return false };
-    symbol_undefined::unresolved(subject, verdict).iter().any(|one| one.name == symbol)
+/// What `symbol_undefined` speaks of: nothing at hand has it either.
+fn told<'s>(subject: &'s Subject<'_>) -> HashSet<&'s str> {
+    let unresolved = subject.verdict.map(|verdict| symbol_undefined::unresolved(subject, verdict));
+    unresolved.into_iter().flatten().filter(|one| one.version.is_none()).map(|one| one.name).collect()
 }
 
 fn finding(on: &on_platform::On<'_>, needed_by: &str, missing: &[Missing<'_>]) -> crate::finding::Finding {

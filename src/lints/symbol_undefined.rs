@@ -31,7 +31,7 @@ const PASTED: usize = 8;
 #[derive(Debug)]
 pub struct Unresolved<'f> {
     pub name: &'f str,
-    version: Option<&'f str>,
+    pub version: Option<&'f str>,
     file: Option<&'f str>,
     when: When,
 }

@@ -1,10 +1,11 @@
 //! Versions and symbols: `elf/dl-version.c` and `elf/dl-lookup.c`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{
-    Answer, Because, Bind, Family, Loaded, Problem, Provider, Reference, Undecided, Verdict, Versions,
-    Warning,
+    Answer, Because, Bind, Family, Loaded, Offers, Problem, Provider, Reference, Undecided, Verdict,
+    Versions, Warning,
 };
 use crate::artifact::{Import, When};
 
@@ -95,6 +96,12 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
         Bind::Subject => &verdict.loaded[..1.min(verdict.loaded.len())],
         Bind::Everything => &verdict.loaded[..],
     };
+    let mut by_name: HashMap<&str, &Loaded> = HashMap::new();
+    for one in &verdict.loaded {
+        for name in &one.names {
+            by_name.entry(name).or_insert(one);
+        }
+    }
     let mut known: HashMap<Reference<'_>, Search> = HashMap::new();
     for (at, one) in whose.iter().enumerate() {
         let imports = match one.object.imports() {
@@ -108,6 +115,15 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
         for import in imports.iter().filter(|import| !import.weak) {
             let reference =
                 Reference { name: &import.name, version: import.version.as_deref(), exact: import.exact };
+            // Most are where `DT_VERNEED` says; that another file has it before decides nothing.
+            let own = import.file.as_deref().filter(|_| !musl && !import.copied && import.version.is_some());
+            let own = own.and_then(|file| by_name.get(file)).map(|one| &one.object.offers);
+            let is_there = |own: &&Arc<dyn Offers>| {
+                own.has_version_table() == Some(true) && own.offers(reference) == Answer::Yes
+            };
+            if own.is_some_and(|own| is_there(&own)) {
+                continue;
+            }
             let search = match import.copied {
                 // The main program's own copy does not count.
                 true => &search(&verdict.loaded, reference, musl, Some(at)),

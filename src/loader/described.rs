@@ -1,7 +1,7 @@
 //! The description of a platform, as the loader's files.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::object::accepts;
 use super::{
@@ -16,6 +16,8 @@ use crate::platform::{self, Broken, Draft, Facts, Library, LibraryFacts, Pack, S
 pub struct Described<'s> {
     system: &'s System,
     objects: Mutex<HashMap<String, Probe>>,
+    /// Answers, by the path that was asked for.
+    probed: RwLock<HashMap<String, Probe>>,
     beside: HashMap<String, (String, Arc<Object>)>,
     /// This machine's files, of which those count that a run path reaches from
     /// the file that is judged.
@@ -26,10 +28,13 @@ pub struct Described<'s> {
 /// shipped with the file.
 const OF_THE_SYSTEM: &[&str] = &["/usr/", "/lib", "/bin/", "/sbin/", "/etc/"];
 
+/// Answers kept: run paths may name very many folders.
+const MOST_PROBED: usize = 1 << 16;
+
 impl<'s> Described<'s> {
     pub fn new(system: &'s System) -> Self {
         let here = Root::of_folders("/", Family::Glibc { release: None }, Vec::new());
-        Self { system, objects: Mutex::default(), beside: HashMap::new(), here }
+        Self { system, objects: Mutex::default(), probed: RwLock::default(), beside: HashMap::new(), here }
     }
 
     /// Files that come with what is judged, found by name where no path leads
@@ -37,6 +42,18 @@ impl<'s> Described<'s> {
     pub fn with_beside(mut self, files: impl IntoIterator<Item = (String, String, Arc<Object>)>) -> Self {
         self.beside = files.into_iter().map(|(name, path, object)| (name, (path, object))).collect();
         self
+    }
+
+    fn look(&self, path: &str) -> Probe {
+        match self.system.probe(path) {
+            platform::Probe::Absent => Probe::Absent,
+            platform::Probe::Library(libraries) => self.object(&libraries),
+            platform::Probe::OtherMachine => Probe::OtherMachine,
+            platform::Probe::NotElf => {
+                Probe::NotLoadable("it is no ELF file: `invalid ELF header`".to_owned())
+            }
+            platform::Probe::Unknown(why) => Probe::Unknown(why),
+        }
     }
 
     fn object(&self, libraries: &[Arc<Library>]) -> Probe {
@@ -97,15 +114,15 @@ impl Provider for Described<'_> {
     }
 
     fn probe(&self, path: &str) -> Probe {
-        match self.system.probe(path) {
-            platform::Probe::Absent => Probe::Absent,
-            platform::Probe::Library(libraries) => self.object(&libraries),
-            platform::Probe::OtherMachine => Probe::OtherMachine,
-            platform::Probe::NotElf => {
-                Probe::NotLoadable("it is no ELF file: `invalid ELF header`".to_owned())
+        let known = self.probed.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        known.unwrap_or_else(|| {
+            let new = self.look(path);
+            let mut probed = self.probed.write().unwrap_or_else(PoisonError::into_inner);
+            if probed.len() < MOST_PROBED {
+                probed.insert(path.to_owned(), new.clone());
             }
-            platform::Probe::Unknown(why) => Probe::Unknown(why),
-        }
+            new
+        })
     }
 
     fn probe_given(&self, path: &str) -> Probe {

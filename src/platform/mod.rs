@@ -164,12 +164,14 @@ impl Platform {
 
     /// The platform on each architecture that is known.
     pub fn systems(&self) -> &[System] {
-        self.systems.get_or_init(|| match (&self.pack, &self.published) {
-            (Some(pack), _) => {
-                System::all(pack).into_iter().filter(|system| system.about().platform == self.name).collect()
+        match (&self.pack, &self.published) {
+            // What comes with the program is there once.
+            (Some(_), Some(_)) => registry::systems_of(&self.name),
+            (Some(pack), None) => self.systems.get_or_init(|| System::all(pack)),
+            (None, Some(published)) => {
+                self.systems.get_or_init(|| registry::published_systems(&self.name, published))
             }
-            (None, Some(published)) => registry::published_systems(&self.name, published),
-            (None, None) => Vec::new(),
-        })
+            (None, None) => &[],
+        }
     }
 }

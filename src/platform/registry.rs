@@ -1,7 +1,7 @@
 //! The platforms that the program knows: a file each in `data/`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::published::Published;
@@ -98,17 +98,27 @@ pub fn find(name: &str) -> Option<Arc<Platform>> {
     Some(platform)
 }
 
-/// What comes with the program in full, the oldest first: platforms of which
-/// only facts are published are told by these.
-static DESCRIBED: LazyLock<Vec<System>> = LazyLock::new(|| {
-    let mut systems = DESCRIPTIONS.as_ref().map(System::all).unwrap_or_default();
-    systems.sort_by_key(|system| system.about().glibc());
+/// What comes with the program in full, by its platform. Platforms of which
+/// only facts are published are told by the same systems.
+static BY_PLATFORM: LazyLock<BTreeMap<String, Vec<System>>> = LazyLock::new(|| {
+    let mut systems: BTreeMap<String, Vec<System>> = BTreeMap::new();
+    for system in DESCRIPTIONS.as_ref().map(System::all).unwrap_or_default() {
+        systems.entry(system.about().platform.clone()).or_default().push(system);
+    }
     systems
 });
 
+/// The systems of one described platform.
+pub(super) fn systems_of(platform: &str) -> &'static [System] {
+    BY_PLATFORM.get(platform).map(Vec::as_slice).unwrap_or_default()
+}
+
 /// The systems of an architecture that are described, the oldest first.
 pub(super) fn described(arch: Arch) -> Vec<&'static System> {
-    DESCRIBED.iter().filter(|system| system.arch().same_as(arch)).collect()
+    let all = BY_PLATFORM.values().flatten();
+    let mut systems: Vec<&System> = all.filter(|system| system.arch().same_as(arch)).collect();
+    systems.sort_by_key(|system| system.about().glibc());
+    systems
 }
 
 /// The systems of a platform that is known by what is published.
