@@ -6,9 +6,8 @@ use crate::process;
 
 pub const TARGET: &str = "x86_64-unknown-linux-musl";
 
-/// At fixed addresses, so that no page of tables is written at every start; and with what `check` runs beside each
-/// other: a page of code that is touched brings its neighbours into memory.
-pub const FLAGS: &str = "-C relocation-model=static -C link-arg=-Wl,-T,xtask/layout.ld";
+/// With what `check` runs beside each other: a page of code that is touched brings its neighbours into memory.
+pub const FLAGS: &str = "-C link-arg=-Wl,-T,xtask/layout.ld";
 
 /// Not where `CARGO_TARGET_DIR` or a configuration says, so that this is the one that was just built.
 pub fn folder() -> PathBuf {
