@@ -41,8 +41,8 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                 finding = finding.note(format!("{}: {}", escape(path), escape(why)));
             }
             if found.is_none() {
-                finding =
-                    finding.note(on.system().map_or_else(String::new, |system| what_it_has(system, name)));
+                finding = finding
+                    .note(on.system().map_or_else(String::new, |system| what_it_has(on, system, name)));
             }
             sink.push(finding.help(
                 "build on that platform, link the library statically, or ship it beside the program with a run path of `$ORIGIN`",
@@ -53,7 +53,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
 }
 
 /// What the platform has instead.
-fn what_it_has(system: &System, name: &str) -> String {
+fn what_it_has(on: &on_platform::On<'_>, system: &System, name: &str) -> String {
     let of = |package: Option<String>| package.map(|package| format!(", in {package}")).unwrap_or_default();
     if let Some((other, package)) = relative(system, name) {
         return format!("it has `{}`{}: another interface", escape(&other), of(package));
@@ -66,7 +66,7 @@ fn what_it_has(system: &System, name: &str) -> String {
             .to_owned();
     }
     // A system that was described from a root or an archive has no packages.
-    match system.packages().is_ok_and(|packages| !packages.is_empty()) {
+    match on.named.found.platform.sources().next().is_some() {
         true => "no package of it has a library of that name".to_owned(),
         false => "it has no library of that name".to_owned(),
     }
