@@ -14,10 +14,21 @@ use crate::text::{escape, some_of};
 
 /// Features by which `-sys` crates build their library themselves.
 const VENDORED: &[&str] = &["vendored", "bundled", "static", "vendor", "build-libz", "static-link"];
-/// Functions that older glibc had in `libc_nonshared.a`: linked against an
-/// older one the program brings them along (glibc NEWS, 2.33).
-const ONCE_STATIC: &[&str] =
-    &["stat", "stat64", "fstat", "fstat64", "lstat", "lstat64", "fstatat", "fstatat64", "mknod", "mknodat"];
+/// Functions that an older glibc has by another name, which its headers or its
+/// `libc_nonshared.a` give (glibc NEWS, 2.28 and 2.33).
+const ONCE_OTHERWISE: &[&str] = &[
+    "fcntl64",
+    "fstat",
+    "fstat64",
+    "fstatat",
+    "fstatat64",
+    "lstat",
+    "lstat64",
+    "mknod",
+    "mknodat",
+    "stat",
+    "stat64",
+];
 /// Names shown.
 const SHOWN: usize = 6;
 
@@ -106,12 +117,12 @@ fn remedy(case: &Case<'_>, answer: &Answer) -> Remedy {
     if version.tag.release().is_some_and(|release| *release <= oldest(case)) {
         return Remedy::Nothing;
     }
-    if name.starts_with("__isoc23_") || name == "fcntl64" {
+    if name.starts_with("__isoc23_") {
         return Remedy::OlderHeaders;
     }
     let by_linking = weak
         || causes.iter().all(|cause| cause.origin != Origin::Package && cause.origin != Origin::Unknown)
-        || ONCE_STATIC.contains(&name)
+        || ONCE_OTHERWISE.contains(&name)
         || has_older(case, name, version.tag.release());
     if by_linking {
         return Remedy::OlderGlibc;

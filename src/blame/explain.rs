@@ -133,7 +133,7 @@ fn notes(program: &Program<'_>, owners: &Owners, uses: &Uses, nameless: bool) ->
     if nameless {
         notes.push(match program.libraries.is_empty() {
             true => "the file is stripped, so its functions have no names".to_owned(),
-            false => "the file is stripped, so its functions have no names; who needs a symbol was taken from the objects of its crates".to_owned(),
+            false => "the file is stripped, so its functions have no names: they are known by their bytes in the objects of its crates, and others are candidates".to_owned(),
         });
     }
     if let Some(why) = &uses.no_lines {
@@ -217,10 +217,34 @@ impl Search<'_> {
         for function in &one.functions {
             found.extend(self.of_function(name, function));
         }
+        if one.functions.iter().any(|function| function.by_table) {
+            self.sift(name, &mut found);
+        }
         if !one.dead && (one.is_nameless() || one.functions.is_empty()) {
             found.extend(self.nameless(name, one));
         }
         found
+    }
+
+    /// Of those that name a table which holds an import, such whose objects
+    /// refer to it: what lies beside a table may be taken for it.
+    fn sift(&self, import: &str, found: &mut Vec<Found<'_>>) {
+        let referring = self.owners.referring_to(names::in_objects(import));
+        let refers = |owner: &Belongs| {
+            referring.iter().any(|reference| {
+                let own = Belongs::at(&reference.place, owner.sure);
+                (own.origin, own.package) == (owner.origin, owner.package.clone())
+            })
+        };
+        if found.iter().any(|(owner, _)| refers(owner)) {
+            found.retain(|(owner, _)| refers(owner));
+        }
+        let first = found.first().map(|(owner, _)| (owner.origin, owner.package.clone()));
+        let is_one = found.iter().all(|(owner, _)| Some((owner.origin, owner.package.clone())) == first);
+        let most = if is_one { Sureness::Likely } else { Sureness::Candidate };
+        for (owner, _) in found {
+            owner.sure = owner.sure.max(most);
+        }
     }
 
     /// Whose a function is that refers to an import; several where that
@@ -300,7 +324,15 @@ impl Search<'_> {
             let std = Belongs::new(Origin::Std, Sureness::Likely);
             return vec![Belongs { crate_name: Some(crate_name), ..std }];
         }
-        self.by_crate(&crate_name, if by_lto { Sureness::Candidate } else { Sureness::Likely })
+        let mut found =
+            self.by_crate(&crate_name, if by_lto { Sureness::Candidate } else { Sureness::Likely });
+        // What a generic function was given is compiled into it: its caller's.
+        let caller = function.chain.iter().rev().nth(1).and_then(|name| names::crate_of(name));
+        let is_another = |caller: &String| *caller != crate_name && !names::is_std(caller);
+        if let Some(caller) = caller.filter(is_another).filter(|_| !self.program.libraries.is_empty()) {
+            found.extend(self.by_crate(&caller, Sureness::Candidate));
+        }
+        found
     }
 
     /// The crate nearest to a function on its chain that is not std's.
