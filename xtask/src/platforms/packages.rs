@@ -72,15 +72,17 @@ pub fn provides_library(package: &Package) -> bool {
 /// What a plain install has: the essential and required packages, apt, and what they depend on, as
 /// `debootstrap --variant=minbase` installs them. Of alternatives the first that there is.
 pub fn plain(packages: &Packages) -> BTreeSet<&str> {
+    let wanted = |(name, package): (&'_ String, &Package)| {
+        package.essential || package.priority == "required" || name == "apt"
+    };
+    // What is wanted anyhow provides first: `awk` is mawk there, and not gawk with libraries of its own.
     let mut providers: BTreeMap<&str, &str> = BTreeMap::new();
-    for (name, package) in packages {
+    let (first, others): (Vec<_>, Vec<_>) = packages.iter().partition(|one| wanted(*one));
+    for (name, package) in first.into_iter().chain(others) {
         for provided in &package.provides {
             providers.entry(provided).or_insert(name);
         }
     }
-    let wanted = |(name, package): (&'_ String, &Package)| {
-        package.essential || package.priority == "required" || name == "apt"
-    };
     let mut left: Vec<&str> = packages
         .iter()
         .filter(|(name, package)| wanted((name, package)))
@@ -118,9 +120,16 @@ Depends: awk, libc6 (>= 2.36) | libc7
 Description: a
  b: c
 
+Package: gawk
+Version: 1
+Architecture: amd64
+Provides: awk
+Depends: other
+
 Package: mawk
 Version: 1
 Architecture: amd64
+Priority: required
 Provides: awk (= 1), nawk
 Pre-Depends: libc6:amd64 (>= 2)
 
@@ -137,7 +146,7 @@ Depends: libc6
     #[test]
     fn an_index_is_read() {
         let packages = parse(INDEX);
-        assert_eq!(packages.len(), 4);
+        assert_eq!(packages.len(), 5);
         assert_eq!(packages["base-files"].size, 7);
         assert_eq!(packages["libc6"].version, "2.36-9");
         assert_eq!(dependents(&packages)["libc6"], 3);
