@@ -234,7 +234,7 @@ fn import(
             return Ok(Err((failure, NOT_JUDGED)));
         }
     }
-    let packed = match platform::write(&drafts, IMPORT_SURETY) {
+    let packed = match platform::write(&drafts, IMPORT_SURETY, &[]) {
         Ok(packed) => packed,
         Err(broken) => {
             let failure = Failure::new(format!("{what} cannot be described")).note(broken.to_string());

@@ -232,30 +232,73 @@ impl Offers for OneOf {
 /// Leaves to each library of a draft only those references that the libraries
 /// which it needs do not satisfy. Before, drafts hold all of them.
 pub fn leave_open(draft: &mut Draft) -> Result<(), Broken> {
-    let pack = Arc::new(Pack::open(platform::write(std::slice::from_ref(draft), 40)?.bytes.into())?);
-    let systems = System::all(&pack);
-    let described = Described::new(&systems[0]);
-    for entry in &mut draft.entries {
-        let What::Library(facts) = &mut entry.what else { continue };
-        let Some(object) = subject(facts, &systems[0]) else { continue };
-        let subject = Subject { path: entry.path.clone(), interpreter: None, object: Arc::new(object) };
-        let verdict = load(&subject, &described, Bind::Subject);
-        let problems = verdict.problems.into_iter().filter_map(|problem| match problem {
-            Problem::Symbol { name, version, .. } => Some((name, version)),
-            _ => None,
-        });
-        let undecided = verdict.undecided.into_iter().filter_map(|undecided| match undecided {
-            Undecided::Symbol { name, version, .. } => Some((name, version)),
-            _ => None,
-        });
-        let open: HashSet<(String, Option<String>)> = problems.chain(undecided).collect();
-        facts.unresolved.retain(|one| open.contains(&(one.name.clone(), one.version.clone())));
-    }
+    Whole::of(draft)?.leave_open(draft);
     Ok(())
 }
 
+/// A draft that is asked before it is packed for good.
+#[derive(Debug)]
+pub struct Whole(Vec<System>);
+
+impl Whole {
+    pub fn of(draft: &Draft) -> Result<Self, Broken> {
+        let packed = platform::write(std::slice::from_ref(draft), 40, &[])?;
+        Ok(Self(System::all(&Arc::new(Pack::open(packed.bytes.into())?))))
+    }
+
+    pub fn described(&self) -> Described<'_> {
+        Described::new(&self.0[0])
+    }
+
+    /// See `leave_open`: of the draft that this was made of.
+    pub fn leave_open(&self, draft: &mut Draft) {
+        let described = self.described();
+        for entry in &mut draft.entries {
+            let What::Library(facts) = &mut entry.what else { continue };
+            let (open, _) = open_references(&described, &entry.path, None, facts, Bind::Subject);
+            let open: HashSet<_> = open.into_iter().map(|one| (one.name, one.version)).collect();
+            facts.unresolved.retain(|one| open.contains(&(one.name.clone(), one.version.clone())));
+        }
+    }
+}
+
+/// A reference that is missing on a system, or not decided there.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct OpenReference {
+    /// The path of the file that makes it.
+    pub needed_by: String,
+    pub name: String,
+    pub version: Option<String>,
+}
+
+/// What is open when a file is loaded with all that it needs. `facts` hold all references of the file. Also what
+/// is loaded with it.
+pub fn open_references(
+    described: &Described<'_>,
+    path: &str,
+    interpreter: Option<&str>,
+    facts: &Facts,
+    bind: Bind,
+) -> (Vec<OpenReference>, Vec<String>) {
+    let object = Arc::new(subject(facts, described.system));
+    let subject = Subject { path: path.to_owned(), interpreter: interpreter.map(str::to_owned), object };
+    let verdict = load(&subject, described, bind);
+    let problems = verdict.problems.into_iter().filter_map(|problem| match problem {
+        Problem::Symbol { name, version, needed_by, .. } => Some(OpenReference { needed_by, name, version }),
+        _ => None,
+    });
+    let undecided = verdict.undecided.into_iter().filter_map(|undecided| match undecided {
+        Undecided::Symbol { name, version, needed_by, .. } => {
+            Some(OpenReference { needed_by, name, version })
+        }
+        _ => None,
+    });
+    let open = problems.chain(undecided).collect();
+    (open, verdict.loaded.into_iter().skip(1).map(|one| one.path).collect())
+}
+
 /// A library of the draft, with all its references.
-fn subject(facts: &Facts, system: &System) -> Option<Object> {
+fn subject(facts: &Facts, system: &System) -> Object {
     let imports = facts.unresolved.iter().map(|one| Import {
         name: one.name.clone(),
         version: one.version.clone(),
@@ -265,7 +308,7 @@ fn subject(facts: &Facts, system: &System) -> Option<Object> {
         when: if one.at_start { When::Start } else { When::Call },
         copied: false,
     });
-    Some(Object {
+    Object {
         arch: system.arch(),
         soname: facts.soname.clone(),
         needed: facts.needed.clone(),
@@ -286,8 +329,8 @@ fn subject(facts: &Facts, system: &System) -> Option<Object> {
             false => Versions::Undefined,
         },
         imports: Imports::Listed(imports.collect()),
-        offers: Arc::new(Own(facts.symbols.as_ref()?.iter().map(|one| one.hash).collect())),
-    })
+        offers: Arc::new(Own(facts.symbols.iter().flatten().map(|one| one.hash).collect())),
+    }
 }
 
 /// A library's own definitions satisfy its references, of whatever version.

@@ -16,7 +16,7 @@ mod verdict;
 
 use std::sync::Arc;
 
-pub use self::described::{Described, leave_open};
+pub use self::described::{Described, OpenReference, Whole, leave_open, open_references};
 pub use self::object::{Answer, Imports, Object, Offers, Reference, Versions};
 pub use self::root::Root;
 pub use self::root_files::{default_folders, glibc_release_of};

@@ -115,6 +115,9 @@ pub struct Facts {
     pub relr: bool,
     /// What it defines, sorted. `None`: not known.
     pub symbols: Option<Vec<Definition>>,
+    /// `symbols` has only those names that something is known to ask for.
+    #[serde(skip)]
+    pub partial: bool,
     /// References that nothing it needs satisfies: its host's, or nobody's.
     pub unresolved: Vec<Unresolved>,
 }
@@ -167,6 +170,7 @@ impl Facts {
             no_default_folders: false,
             relr: artifact.relr,
             symbols: None,
+            partial: false,
             unresolved: Vec::new(),
             nodes,
         };

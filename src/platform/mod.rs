@@ -22,6 +22,8 @@ mod read;
 mod reference;
 mod registry;
 mod renames;
+#[cfg(test)]
+mod round_trip;
 mod system;
 mod tree;
 mod write;
@@ -43,7 +45,7 @@ pub use self::registry::{find, names};
 pub use self::renames::{Rename, renamed};
 pub use self::system::{Item, Library, LibraryFacts, Probe, System};
 pub use self::tree::{Interest, Owner, Thing, Tree};
-pub use self::write::{Packed, Sizes, split, write};
+pub use self::write::{Packed, Sizes, split, stem, write};
 use crate::artifact::{Arch, Cpu};
 
 /// A released system, on all its architectures.

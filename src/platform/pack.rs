@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::draft::About;
 
 /// The first line of every description.
-pub const MAGIC: &[u8] = b"cargo compat: platform descriptions, version 1\n";
+pub const MAGIC: &[u8] = b"cargo compat: platform descriptions, version 2\n";
 /// Systems in one file at most: sets of them are the bits of a number.
 pub const MOST_SYSTEMS: usize = 64;
 /// No part may unpack to more bytes.
@@ -23,6 +23,9 @@ const LARGEST_PART: u32 = 64 << 20;
 pub const TRIPLET: &str = "{triplet}";
 /// How many lists the paths of other shared objects are divided into.
 pub const OTHERS: u64 = 64;
+/// How many lists open names are divided into, and their surety.
+pub const OPEN: u64 = 64;
+pub const OPEN_SURETY: u8 = 14;
 /// A path that is not there is taken for one that is there once in 2^12 times.
 /// The answer is then "unknown", never "found".
 pub const OTHERS_SURETY: u8 = 12;
@@ -47,6 +50,9 @@ pub struct Header {
     pub packages: Part,
     /// Paths of other shared objects, by their hashes: families without versions.
     pub others: Vec<Part>,
+    /// Names that are asked for somewhere and that not everything has, by their hashes, as `others`. Where a library
+    /// is partial, those of them that it has are stored.
+    pub open: Vec<Part>,
 }
 
 /// A deflated part of the file.
@@ -122,6 +128,8 @@ pub const HAS_VERSION_TABLE: u8 = 1;
 pub const DEFINES_VERSIONS: u8 = 2;
 pub const NO_DEFAULT_FOLDERS: u8 = 4;
 pub const RELR: u8 = 8;
+/// Only names that something is known to ask for are stored.
+pub const PARTIAL: u8 = 16;
 
 /// Which family has its symbols, in the groups of the system that is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,6 +147,8 @@ pub struct Family<'a> {
     pub width: u8,
     #[serde(borrow)]
     pub groups: Vec<Group<'a>>,
+    /// The low halves of the hashes of open names that are not in it and would be taken for one that is.
+    pub strangers: Vec<u32>,
 }
 
 /// Those that the libraries of the same systems have in the same way.

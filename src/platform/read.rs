@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::draft::About;
 use super::fingerprint::{cut, decode, hash};
 use super::pack::{
-    Broken, Family, Header, MAGIC, MOST_SYSTEMS, OTHERS, Part, Row, SymbolsAt, TRIPLET, inflate, record,
+    Broken, Family, Header, MAGIC, MOST_SYSTEMS, OPEN, OTHERS, Part, Row, SymbolsAt, TRIPLET, inflate, record,
 };
 use super::write::Packages;
 
@@ -24,7 +24,12 @@ pub struct Pack {
     packages: Part,
     packages_unpacked: OnceLock<Result<Vec<u8>, Broken>>,
     others: Vec<Part>,
+    open: Vec<Part>,
+    open_unpacked: Vec<OnceLock<Result<Open, Broken>>>,
 }
+
+/// Open names: the width of their fingerprints, and these.
+type Open = (u8, Vec<u64>);
 
 /// Rows, unpacked.
 #[derive(Debug)]
@@ -80,8 +85,12 @@ impl Pack {
         let len = u32::from_le_bytes(*len);
         let header = inflate_header(rest, len)?;
         let (header, _) = record::<Header>(&header)?;
-        let Header { systems, blocks, packages, others } = header;
-        if systems.is_empty() || systems.len() > MOST_SYSTEMS || others.len() as u64 != OTHERS {
+        let Header { systems, blocks, packages, others, open } = header;
+        if systems.is_empty()
+            || systems.len() > MOST_SYSTEMS
+            || others.len() as u64 != OTHERS
+            || open.len() as u64 != OPEN
+        {
             return Err(Broken("its header is wrong".to_owned()));
         }
         let start = bytes.len() - rest.len() + len as usize;
@@ -97,6 +106,8 @@ impl Pack {
             packages,
             packages_unpacked: OnceLock::new(),
             others,
+            open_unpacked: open.iter().map(|_| OnceLock::new()).collect(),
+            open,
         })
     }
 
@@ -144,18 +155,36 @@ impl Pack {
         Ok(false)
     }
 
+    /// Whether a name is one that partial libraries have if it is stored.
+    fn is_open(&self, hash: u64) -> Result<bool, Broken> {
+        let at = (hash % OPEN) as usize;
+        let unpack = || {
+            let (family, _) = record::<Family<'_>>(self.raw(self.open[at])?)?;
+            let lists = family.groups.iter().map(|group| list(group.bytes, group.count, group.rice));
+            Ok((family.width, lists.collect::<Result<Vec<_>, _>>()?.concat()))
+        };
+        let (width, all) = self.open_unpacked[at].get_or_init(unpack).as_ref().map_err(Clone::clone)?;
+        Ok(all.binary_search(&cut(hash, *width)).is_ok())
+    }
+
     fn raw(&self, part: Part) -> Result<&[u8], Broken> {
         let bytes = self.blob.get(part.at as usize..).and_then(|rest| rest.get(..part.len as usize));
         bytes.ok_or_else(|| Broken("it ends too soon".to_owned()))
     }
 
     /// What one system's library defines.
-    pub fn symbols(&self, system: usize, at: &SymbolsAt) -> Result<Symbols, Broken> {
+    pub fn symbols(&self, system: usize, at: &SymbolsAt, partial: bool) -> Result<Symbols, Broken> {
         let bytes = self.raw(Part { at: at.at, len: at.len, size: at.len })?;
         let (family, _) = record::<Family<'_>>(bytes)?;
         let nodes: BTreeMap<u16, u16> = at.nodes.iter().copied().zip(1..).collect();
-        let mut all = Vec::new();
-        for group in family.groups.iter().filter(|group| group.systems >> system & 1 == 1) {
+        let (mut all, mut elsewhere) = (Vec::new(), Vec::new());
+        for group in &family.groups {
+            if group.systems >> system & 1 == 0 {
+                if partial {
+                    elsewhere.extend(list(group.bytes, group.count, group.rice)?);
+                }
+                continue;
+            }
             let number = u16::try_from(group.kind / 2).unwrap_or(u16::MAX);
             let node = match number {
                 0 => 0,
@@ -165,7 +194,8 @@ impl Pack {
             all.extend(list(group.bytes, group.count, group.rice)?.into_iter().map(|hash| (hash, kind)));
         }
         all.sort_unstable();
-        Ok(Symbols { width: family.width, all })
+        elsewhere.sort_unstable();
+        Ok(Symbols { width: family.width, all, elsewhere, strangers: family.strangers })
     }
 
     /// The packages of one system with their versions, in the order of names.
@@ -203,6 +233,10 @@ pub struct Symbols {
     width: u8,
     /// Fingerprint; twice the node (from 1; 0: no version), one more: hidden.
     all: Vec<(u64, u32)>,
+    /// Of a partial library: what it has in other systems.
+    elsewhere: Vec<u64>,
+    /// See `Family`.
+    strangers: Vec<u32>,
 }
 
 impl Symbols {
@@ -210,9 +244,16 @@ impl Symbols {
     /// definition of the name with this hash.
     pub fn find(&self, hash: u64) -> impl Iterator<Item = (u16, bool)> {
         let wanted = cut(hash, self.width);
+        let is_stranger = self.strangers.binary_search(&(hash as u32)).is_ok();
         let start = self.all.partition_point(|(hash, _)| *hash < wanted);
-        let same = self.all[start..].iter().take_while(move |(hash, _)| *hash == wanted);
+        let same = self.all[start..].iter().take_while(move |(hash, _)| !is_stranger && *hash == wanted);
         same.map(|(_, kind)| ((kind / 2) as u16, kind & 1 == 1))
+    }
+
+    /// Of a partial library: whether it is known to lack a name that is not
+    /// found in it.
+    pub fn is_known_to_lack(&self, hash: u64, pack: &Pack) -> bool {
+        self.elsewhere.binary_search(&cut(hash, self.width)).is_ok() || pack.is_open(hash).unwrap_or(false)
     }
 
     pub fn len(&self) -> usize {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::draft::About;
 use super::fingerprint::hash;
 use super::pack::{
-    Broken, DEFINES_VERSIONS, HAS_VERSION_TABLE, NO_DEFAULT_FOLDERS, PackedFacts, PackedWhat, Place, RELR,
-    SymbolsAt,
+    Broken, DEFINES_VERSIONS, HAS_VERSION_TABLE, NO_DEFAULT_FOLDERS, PARTIAL, PackedFacts, PackedWhat, Place,
+    RELR, SymbolsAt,
 };
 use super::published::{Layout, Libraries, triplet};
 use super::read::{Pack, Symbols, template};
@@ -123,6 +123,8 @@ struct SymbolSource {
     pack: Arc<Pack>,
     bit: usize,
     at: SymbolsAt,
+    /// Only names that something is known to ask for are there.
+    partial: bool,
     read: OnceLock<Result<Symbols, Broken>>,
 }
 
@@ -454,7 +456,14 @@ impl LibraryFacts {
             symbols: packed
                 .symbols
                 .clone()
-                .map(|at| Arc::new(SymbolSource { pack: Arc::clone(pack), bit, at, read: OnceLock::new() })),
+                .map(|at| SymbolSource {
+                    pack: Arc::clone(pack),
+                    bit,
+                    at,
+                    partial: packed.flags & PARTIAL != 0,
+                    read: OnceLock::new(),
+                })
+                .map(Arc::new),
         }
     }
 
@@ -490,7 +499,7 @@ impl LibraryFacts {
 
     fn symbols(&self) -> Option<&Symbols> {
         let source = self.symbols.as_ref()?;
-        source.read.get_or_init(|| source.pack.symbols(source.bit, &source.at)).as_ref().ok()
+        source.read.get_or_init(|| source.pack.symbols(source.bit, &source.at, source.partial)).as_ref().ok()
     }
 
     /// How many definitions are known.
@@ -501,7 +510,9 @@ impl LibraryFacts {
     /// The definitions of a name that are known, as `Exports::find` gives them
     /// for a file. `None`: none is known, and there may be one.
     pub fn find(&self, name: &str) -> Option<Vec<Found<'_>>> {
-        let found = self.symbols()?.find(hash(name.as_bytes())).filter_map(|(node, hidden)| {
+        let hash = hash(name.as_bytes());
+        let symbols = self.symbols()?;
+        let found = symbols.find(hash).filter_map(|(node, hidden)| {
             let version = usize::from(node).checked_sub(1).and_then(|at| self.bound_to.get(at));
             let version = match version {
                 Some((_, false)) => return None,
@@ -516,6 +527,10 @@ impl LibraryFacts {
             Some(Found { index: self.has_version_table.then_some(index), hidden, version })
         });
         let found: Vec<_> = found.collect();
+        let source = self.symbols.as_ref()?;
+        if found.is_empty() && source.partial && !symbols.is_known_to_lack(hash, &source.pack) {
+            return None;
+        }
         (!found.is_empty() || !self.open_ended).then_some(found)
     }
 }

@@ -232,6 +232,44 @@ impl Tree {
         }
     }
 
+    /// Leaves what is in these folders, what has one of these names, and where links of that lead. Of the rest only
+    /// the paths are known.
+    pub fn keep(&mut self, folders: &[String], is_wanted: impl Fn(&str) -> bool) {
+        let wanted = |path: &str| {
+            let (folder, name) = split(path);
+            folders.iter().any(|own| own == folder) || is_wanted(name)
+        };
+        let mut kept: BTreeSet<String> = BTreeSet::new();
+        let mut left: Vec<String> = self.things.keys().filter(|path| wanted(path)).cloned().collect();
+        while let Some(path) = left.pop() {
+            if !kept.insert(path.clone()) {
+                continue;
+            }
+            for (_, thing) in self.things.get(&path).into_iter().flatten() {
+                if let Thing::Link(target) = thing {
+                    let folder = split(&path).0;
+                    let target =
+                        if target.starts_with('/') { target.clone() } else { format!("{folder}/{target}") };
+                    left.extend(self.follow_folders(&target).filter(|path| self.things.contains_key(path)));
+                }
+            }
+        }
+        let others = self.things.keys().filter(|path| !kept.contains(*path)).cloned();
+        self.others.extend(others);
+        self.things.retain(|path, _| kept.contains(path));
+    }
+
+    /// Whether something is in a folder.
+    pub fn has_in(&self, folder: &str) -> bool {
+        self.things.keys().any(|path| split(path).0 == folder)
+    }
+
+    /// The path with links to folders followed, and not that of the file.
+    fn follow_folders(&self, path: &str) -> Option<String> {
+        let (folder, name) = split(path);
+        Some(format!("{}/{name}", self.follow(folder)?))
+    }
+
     /// The description of one architecture. `about` has no folder links yet.
     pub fn draft(&self, mut about: About, packages: Vec<(String, String)>) -> Draft {
         about.folder_links = self.folder_links();

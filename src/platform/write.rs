@@ -6,8 +6,8 @@ use super::draft::{Draft, Facts, What};
 use super::fingerprint::{cut, encode, hash, width};
 use super::pack::{
     Broken, DEFINES_VERSIONS, Family, Group, HAS_VERSION_TABLE, Header, MAGIC, MOST_SYSTEMS,
-    NO_DEFAULT_FOLDERS, OTHERS, OTHERS_SURETY, PackedFacts, PackedWhat, Part, Place, RELR, Row, SymbolsAt,
-    TRIPLET, deflate,
+    NO_DEFAULT_FOLDERS, OPEN, OPEN_SURETY, OTHERS, OTHERS_SURETY, PARTIAL, PackedFacts, PackedWhat, Part,
+    Place, RELR, Row, SymbolsAt, TRIPLET, deflate,
 };
 
 /// Bytes of a block before it is deflated.
@@ -27,31 +27,35 @@ pub struct Sizes {
     pub rows: usize,
     pub symbols: usize,
     pub others: usize,
+    pub open: usize,
     pub packages: usize,
     pub names: usize,
     pub families: usize,
     pub groups: usize,
     pub fingerprints: usize,
+    pub strangers: usize,
 }
 
 /// `surety`: a name that a library lacks is taken for one of its own once in
-/// 2^`surety` times.
-pub fn write(drafts: &[Draft], surety: u8) -> Result<Packed, Broken> {
+/// 2^`surety` times, but never if it is one of `open`, sorted hashes of names.
+pub fn write(drafts: &[Draft], surety: u8, open: &[u64]) -> Result<Packed, Broken> {
     if drafts.is_empty() || drafts.len() > MOST_SYSTEMS {
         return Err(Broken(format!("{} systems; one file holds 1 to {MOST_SYSTEMS}", drafts.len())));
     }
     let mut blob = Blob::default();
     let mut sizes = Sizes::default();
-    let symbols = families(drafts, surety, &mut blob, &mut sizes)?;
+    let symbols = families(drafts, surety, open, &mut blob, &mut sizes)?;
     sizes.symbols = blob.bytes.len();
     let blocks = rows(drafts, &symbols, &mut blob, &mut sizes)?;
     sizes.rows = blob.bytes.len() - sizes.symbols;
     let others = others(drafts, &mut blob)?;
     sizes.others = blob.bytes.len() - sizes.symbols - sizes.rows;
+    let open = hashes(open.iter().map(|hash| (*hash, 1)), OPEN, OPEN_SURETY, &mut blob)?;
+    sizes.open = blob.bytes.len() - sizes.symbols - sizes.rows - sizes.others;
     let packages = packages(drafts, &mut blob)?;
     sizes.packages = packages.len as usize;
     let systems = drafts.iter().map(|draft| draft.about.clone()).collect();
-    let header = deflate(&encoded(&Header { systems, blocks, packages, others })?);
+    let header = deflate(&encoded(&Header { systems, blocks, packages, others, open })?);
     sizes.header = header.len();
     let mut bytes = MAGIC.to_vec();
     bytes.extend(number(header.len())?.to_le_bytes());
@@ -94,7 +98,7 @@ fn template(folder: &str, triplet: &str) -> String {
 
 /// What a library's name is without its versions: `libicuuc.so.72` and
 /// `libicuuc.so.76` have nearly the same symbols.
-fn stem(name: &str) -> &str {
+pub fn stem(name: &str) -> &str {
     let end = name.find(".so").unwrap_or(name.len());
     let stem = name[..end].trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '_'));
     if stem.is_empty() { name } else { stem }
@@ -108,6 +112,7 @@ type Key<'d> = (&'d str, String, usize);
 fn families(
     drafts: &[Draft],
     surety: u8,
+    open: &[u64],
     blob: &mut Blob,
     sizes: &mut Sizes,
 ) -> Result<HashMap<(usize, usize), SymbolsAt>, Broken> {
@@ -134,10 +139,16 @@ fn families(
             _ => Err(Broken("a member is no library".to_owned())),
         });
         let libraries = libraries.collect::<Result<Vec<_>, _>>()?;
+        let partial = libraries.iter().filter(|(.., facts)| facts.partial).count();
+        if partial != 0 && partial != libraries.len() {
+            let (system, at, _) = libraries[0];
+            let path = &drafts[system].entries[at].path;
+            return Err(Broken(format!("libraries of one name are partial together: {path}")));
+        }
         let names: BTreeSet<&str> =
             libraries.iter().flat_map(|(.., facts)| &facts.nodes).map(String::as_str).collect();
         let numbers: HashMap<&str, u16> = names.into_iter().zip(1..).collect();
-        let bytes = family(&libraries, &numbers, surety, sizes)?;
+        let bytes = family(&libraries, &numbers, surety, open, sizes)?;
         let (place, len) = blob.push(&bytes)?;
         sizes.families += 1;
         for (system, at, facts) in libraries {
@@ -152,6 +163,7 @@ fn family(
     libraries: &[(usize, usize, &Facts)],
     numbers: &HashMap<&str, u16>,
     surety: u8,
+    open: &[u64],
     sizes: &mut Sizes,
 ) -> Result<Vec<u8>, Broken> {
     let mut all: Vec<(u64, u32, u64)> = Vec::new();
@@ -191,7 +203,24 @@ fn family(
         Ok(Group { systems, kind, count: number(*count)?, rice: coded.rice, bytes: &coded.bytes })
     });
     let groups = groups.collect::<Result<_, Broken>>()?;
-    encoded(&Family { width, groups })
+    let strangers = strangers(&whole, width, open)?;
+    sizes.strangers += strangers.len();
+    encoded(&Family { width, groups, strangers })
+}
+
+/// Open names whose first `width` bits are those of a member, and that are none.
+fn strangers(members: &BTreeSet<u64>, width: u8, open: &[u64]) -> Result<Vec<u32>, Broken> {
+    let mut strangers = BTreeSet::new();
+    for member in members {
+        let own = cut(*member, width);
+        let start = open.partition_point(|hash| cut(*hash, width) < own);
+        let same = open[start..].iter().take_while(|hash| cut(**hash, width) == own);
+        strangers.extend(same.filter(|hash| !members.contains(hash)).map(|hash| *hash as u32));
+    }
+    match members.iter().any(|member| strangers.contains(&(*member as u32))) {
+        true => Err(Broken("two hashes are alike".to_owned())),
+        false => Ok(strangers.into_iter().collect()),
+    }
 }
 
 /// Folder and name of an absolute path.
@@ -287,7 +316,8 @@ fn packed(facts: &Facts, symbols: Option<SymbolsAt>) -> PackedFacts<'_> {
         flags: flag(facts.has_version_table, HAS_VERSION_TABLE)
             | flag(facts.defines_versions, DEFINES_VERSIONS)
             | flag(facts.no_default_folders, NO_DEFAULT_FOLDERS)
-            | flag(facts.relr, RELR),
+            | flag(facts.relr, RELR)
+            | flag(facts.partial, PARTIAL),
         symbols,
         unresolved: (facts.unresolved.iter())
             .map(|one| {
@@ -299,16 +329,27 @@ fn packed(facts: &Facts, symbols: Option<SymbolsAt>) -> PackedFacts<'_> {
 
 /// Other paths, by the hash of the path with its triplet replaced.
 fn others(drafts: &[Draft], blob: &mut Blob) -> Result<Vec<Part>, Broken> {
-    let mut lists: Vec<BTreeMap<u64, u64>> = vec![BTreeMap::new(); OTHERS as usize];
-    for (system, draft) in drafts.iter().enumerate() {
-        for path in &draft.others {
-            let hash = hash(template(path, &draft.about.triplet).as_bytes());
-            *lists[(hash % OTHERS) as usize].entry(hash).or_default() |= 1 << system;
-        }
+    let paths = drafts.iter().enumerate().flat_map(|(system, draft)| {
+        let path = |path: &String| hash(template(path, &draft.about.triplet).as_bytes());
+        draft.others.iter().map(move |other| (path(other), 1 << system))
+    });
+    hashes(paths, OTHERS, OTHERS_SURETY, blob)
+}
+
+/// Hashes, each with systems, in so many lists.
+fn hashes(
+    all: impl Iterator<Item = (u64, u64)>,
+    count: u64,
+    surety: u8,
+    blob: &mut Blob,
+) -> Result<Vec<Part>, Broken> {
+    let mut lists: Vec<BTreeMap<u64, u64>> = vec![BTreeMap::new(); count as usize];
+    for (hash, systems) in all {
+        *lists[(hash % count) as usize].entry(hash).or_default() |= systems;
     }
     let mut parts = Vec::new();
     for list in lists {
-        let width = width(list.len(), OTHERS_SURETY);
+        let width = width(list.len(), surety);
         let mut groups: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
         for (hash, systems) in list {
             groups.entry(systems).or_default().insert(cut(hash, width));
@@ -329,7 +370,11 @@ fn others(drafts: &[Draft], blob: &mut Blob) -> Result<Vec<Part>, Broken> {
                 bytes: &coded.bytes,
             })
         });
-        let bytes = encoded(&Family { width, groups: groups.collect::<Result<_, Broken>>()? })?;
+        let bytes = encoded(&Family {
+            width,
+            groups: groups.collect::<Result<_, Broken>>()?,
+            strangers: Vec::new(),
+        })?;
         let (at, len) = blob.push(&bytes)?;
         parts.push(Part { at, len, size: len });
     }

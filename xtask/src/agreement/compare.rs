@@ -48,11 +48,14 @@ struct Symbol {
 pub type Lines = BTreeMap<(PathBuf, String), Line>;
 
 /// All files on all platforms, in one call.
-pub fn ask(tool: &Path, files: &[Subject]) -> anyhow::Result<Lines> {
+pub fn ask(tool: &Path, descriptions: Option<&Path>, files: &[Subject]) -> anyhow::Result<Lines> {
     let mut command = Command::new(tool);
     command.args(["compat", "show", "--message-format", "json"]);
     for suite in SUITES {
-        command.args(["--platform", suite.platform]);
+        match descriptions {
+            Some(folder) => command.arg("--platform").arg(folder.join(format!("{}.pack", suite.platform))),
+            None => command.args(["--platform", suite.platform]),
+        };
     }
     let mut child = command
         .arg("-")

@@ -1,6 +1,6 @@
 //! `cargo xtask agreement`: real packages' files, judged by `cargo compat show` and by the real loaders.
 //!
-//! For each architecture the files of [`PACKAGES`] in each suite are put to the loader of each suite's root, and every
+//! For each architecture the files of [`PACKAGES`], or of packages chosen by chance, in each suite are put to the loader of each suite's root, and every
 //! item is compared: missing libraries, versions and symbols, and when they are missed. Roots hold all that the archive
 //! has for these files, so the loader misses nothing merely because a package is not installed. Registries are asked,
 //! so CI does not run it.
@@ -93,12 +93,24 @@ struct Options {
     cache: PathBuf,
     /// The program to judge by; without it the debug build.
     tool: Option<PathBuf>,
+    /// Where `debian-12.pack` and its like are, instead of the program's own.
+    descriptions: Option<PathBuf>,
     /// Files of one package.
     files: usize,
+    /// So many packages of the whole archive, instead of the list.
+    sample: Option<Sample>,
     keep: bool,
 }
 
-/// `[--arch NAME]… [--files N] [--folder DIR] [--cache DIR] [--tool PROGRAM] [--keep]`
+/// Packages by chance: the same seed gives the same ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    packages: usize,
+    seed: u64,
+}
+
+/// `[--arch NAME]… [--files N] [--sample PACKAGES] [--seed N] [--folder DIR] [--cache DIR] [--tool PROGRAM]
+/// [--descriptions DIR] [--keep]`
 pub fn task(arguments: &[String]) -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
     let tool = match &options.tool {
@@ -131,9 +143,12 @@ impl Options {
             folder: std::env::temp_dir().join("cargo-compat-agreement"),
             cache: std::env::temp_dir().join("cargo-compat-platforms"),
             tool: None,
+            descriptions: None,
             files: 3,
+            sample: None,
             keep: false,
         };
+        let mut seed = 1;
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| Usage(format!("`{argument}` takes a value")));
@@ -146,12 +161,18 @@ impl Options {
                     );
                 }
                 "--files" => options.files = value()?.parse()?,
+                "--sample" => options.sample = Some(Sample { packages: value()?.parse()?, seed }),
+                "--seed" => seed = value()?.parse()?,
                 "--folder" => options.folder = std::path::absolute(value()?)?,
                 "--cache" => options.cache = std::path::absolute(value()?)?,
                 "--tool" => options.tool = Some(std::path::absolute(value()?)?),
+                "--descriptions" => options.descriptions = Some(std::path::absolute(value()?)?),
                 "--keep" => options.keep = true,
                 other => return Err(Usage(format!("`agreement` does not take `{other}`")).into()),
             }
+        }
+        if let Some(sample) = &mut options.sample {
+            sample.seed = seed;
         }
         if options.architectures.is_empty() {
             options.architectures = ARCHITECTURES.iter().filter(|arch| arch.debian != "arm64").collect();
@@ -183,13 +204,14 @@ fn one(
             suite.name,
             arch.debian,
         )?;
-        let found = subjects::fetch(&apt, suite.name, arch, &folder.join("files"), options.files)?;
+        let found =
+            subjects::fetch(&apt, suite.name, arch, &folder.join("files"), options.files, options.sample)?;
         println!("{} {}: {} files", suite.name, arch.debian, found.len());
         files.extend(found);
         archives.push(apt);
     }
     ensure!(!files.is_empty(), "there is no file to ask about");
-    let ours = compare::ask(tool, &files)?;
+    let ours = compare::ask(tool, options.descriptions.as_deref(), &files)?;
     let mut counts: BTreeMap<(&'static str, &'static str), Count> = BTreeMap::new();
     for (suite, apt) in SUITES.iter().zip(&archives) {
         let mut root = Root::make(apt, arch, &folder.join(suite.name), folder)?;

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cargo_compat::artifact::{Artifact, Depth, Examined, examine, examine_bytes};
+use cargo_compat::platform::hash;
 
-use super::{Arch, packages};
+use super::{Arch, Sample, packages};
 use crate::platforms::apt::Apt;
 use crate::platforms::describe::archive;
 use crate::platforms::packages as index;
 
-/// A larger file is not taken.
+/// A larger file is not taken, nor a larger package by chance.
 const LARGEST: u64 = 96 << 20;
+const LARGEST_PACKAGE: u64 = 16 << 20;
 
 pub struct Subject {
     pub suite: &'static str,
@@ -38,14 +40,22 @@ pub fn fetch(
     arch: &Arch,
     folder: &Path,
     files: usize,
+    sample: Option<Sample>,
 ) -> anyhow::Result<Vec<Subject>> {
     let available = index::parse(&apt.indices("Packages")?.concat());
-    let wanted: Vec<String> = packages::PACKAGES
+    let names = match sample {
+        Some(sample) => by_chance(&available, arch.debian, sample),
+        None => packages::PACKAGES.to_vec(),
+    };
+    let wanted: Vec<String> = names
         .iter()
         .flat_map(|name| available.get(*name).map(|package| format!("{name}={}", package.version)))
         .collect();
     let folder = folder.join(suite);
-    let done = folder.join(format!("{files}.done"));
+    let done = folder.join(match sample {
+        Some(Sample { packages, seed }) => format!("{files}-{packages}-{seed}.done"),
+        None => format!("{files}.done"),
+    });
     if done.exists() {
         return kept(&folder, suite);
     }
@@ -73,6 +83,22 @@ pub fn fetch(
     fs::write(&done, "")?;
     subjects.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(subjects)
+}
+
+/// Packages of binaries, in the order of hashes of their names: suites and architectures have mostly the same.
+fn by_chance<'i>(available: &'i index::Packages, arch: &str, sample: Sample) -> Vec<&'i str> {
+    let mut names: Vec<(u64, &str)> = available
+        .iter()
+        .filter(|(name, package)| {
+            package.architecture == arch
+                && package.depends_on("libc6")
+                && package.size <= LARGEST_PACKAGE
+                && !["-dev", "-dbg", "-dbgsym"].iter().any(|end| name.ends_with(end))
+        })
+        .map(|(name, _)| (hash(format!("{} {name}", sample.seed).as_bytes()), name.as_str()))
+        .collect();
+    names.sort_unstable();
+    names.into_iter().take(sample.packages).map(|(_, name)| name).collect()
 }
 
 /// What an earlier run took and kept.

@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 
 use crate::process;
 
+#[derive(Debug)]
 pub struct Apt {
     folder: PathBuf,
 }

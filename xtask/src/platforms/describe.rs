@@ -1,35 +1,21 @@
 //! One suite on one architecture: packages in, a draft out.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Read as _;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, bail, ensure};
-use cargo_compat::artifact::{Arch, Class, Depth, Endian, examine_bytes};
-use cargo_compat::loader::leave_open;
-use cargo_compat::platform::{About, Draft, Entry, Interest, Owner, Thing, Tree, What, split};
+use anyhow::{Context, bail};
+use cargo_compat::artifact::{Arch, Class, Endian};
+use cargo_compat::platform::{About, ArchName, Draft, Entry, Facts, Owner, Thing, Tree, What, hash, split};
 use sha2::{Digest, Sha256};
 
-use super::alternatives;
 use super::apt::Apt;
 use super::contents;
-use super::packages::{self, Packages};
-
-/// Changes whenever what is kept of a package does.
-const KEPT: &str = "1";
-/// The same for drafts.
-const DRAFT: &str = "2";
-/// Packages fetched in one call of apt, and such calls at a time: apt fetches from one server one after the other.
-const BATCH: usize = 32;
-const WORKERS: usize = 4;
-/// A file of a package that is larger is not looked into.
-const LARGEST: u64 = 1 << 30;
+use super::kept::{self, Kept, Store};
+use super::packages::{self, Package, Packages};
 
 /// Debian's name of an architecture, the triplet of its folders, and its machine.
+#[derive(Debug)]
 struct Known {
     name: &'static str,
     triplet: &'static str,
@@ -57,173 +43,306 @@ const MERGED: &[(&str, &str)] = &[
     ("/sbin", "/usr/sbin"),
 ];
 
-pub fn draft(
-    cache: &Path,
-    platform: &str,
-    suite: &str,
-    arch: &str,
-    worth: usize,
-    read: usize,
-) -> anyhow::Result<Draft> {
-    let place = cache.join(format!("{suite}-{arch}"));
-    let kept = place.join(format!("draft-{KEPT}-{DRAFT}-{read}"));
-    let apt = Apt::open(&place, suite, arch)?;
-    let index = apt.indices("Packages")?.concat();
-    let index = packages::parse(&index);
-    let mut draft: Draft = match fs::read(&kept) {
-        Ok(bytes) => postcard::from_bytes(&bytes).context("the draft that was kept is broken")?,
-        Err(_) => {
-            let draft = make(&apt, &place, platform, arch, &index, read)?;
-            fs::write(&kept, postcard::to_stdvec(&draft)?)?;
-            draft
-        }
-    };
-    choose(&mut draft, &index, worth);
-    Ok(draft)
+/// What the files of all systems ask for.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Hashes of the names of symbols.
+    pub symbols: HashSet<u64>,
+    /// Names of libraries.
+    pub libraries: HashSet<String>,
 }
 
-/// Keeps the symbols of a plain install's packages, and of those that are worth their bytes: so many dependents for
-/// each thousand symbols. Of the others the symbols are then unknown.
-fn choose(draft: &mut Draft, index: &Packages, worth: usize) {
-    let dependents = packages::dependents(index);
-    let mut symbols: BTreeMap<String, usize> = BTreeMap::new();
-    for entry in &draft.entries {
-        if let What::Library(facts) = &entry.what {
-            *symbols.entry(entry.package.clone()).or_default() += facts.symbols.as_ref().map_or(0, Vec::len);
-        }
-    }
-    for entry in &mut draft.entries {
-        let package = entry.package.as_str();
-        let needed_by = dependents.get(package).copied().unwrap_or(0);
-        let is_worth = needed_by * 1000 >= worth * symbols.get(package).copied().unwrap_or(0);
-        if let What::Library(facts) = &mut entry.what
-            && !(entry.plain || is_worth || is_wanted(package, index))
-        {
-            facts.symbols = None;
-        }
-    }
-    // Of packages that are only named the versions are of no use.
-    let read: BTreeSet<&str> = draft
-        .entries
-        .iter()
-        .filter(|entry| matches!(entry.what, What::Library(_)))
-        .map(|entry| entry.package.as_str())
-        .collect();
-    draft.packages.retain(|(name, _)| read.contains(name.as_str()));
+/// One suite on one architecture: its indices, and what was learned of its packages.
+#[derive(Debug)]
+pub struct Site {
+    apt: Apt,
+    known: &'static Known,
+    index: Packages,
+    /// Paths of shared objects with their packages.
+    listed: BTreeMap<String, Vec<String>>,
+    store: Store,
+    limits: Limits,
+    /// They bring a library that may be needed by name.
+    libraries: BTreeSet<String>,
+    /// They may bring programs and plugins: what these import is of interest.
+    programs: BTreeSet<String>,
 }
 
-fn make(
-    apt: &Apt,
-    place: &Path,
-    platform: &str,
-    arch: &str,
-    index: &Packages,
-    read: usize,
-) -> anyhow::Result<Draft> {
-    let known = KNOWN.iter().find(|known| known.name == arch).context("no such architecture")?;
-    let folders: Vec<String> =
-        [format!("/usr/lib/{}", known.triplet), "/usr/lib".to_owned()].into_iter().collect();
-    let listed = contents::libraries(&apt.indices("Contents-deb")?);
-    let in_folders = |path: &str| {
-        let path = merged(path);
-        folders.iter().any(|folder| *folder == split(&path).0)
-    };
-    let plain = packages::plain(index);
-    let count = packages::dependents(index);
-    let mut wanted: BTreeSet<&str> = BTreeSet::new();
-    for (path, packages) in &listed {
-        for package in packages {
-            // Development packages have links only.
-            let own = index.get(package).is_some_and(|found| found.architecture == arch);
-            if !own || package.ends_with("-dev") {
+/// Which packages of a site are looked into.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Packages of libraries of so many bytes at most.
+    pub libraries: u64,
+    /// Those that many depend on.
+    pub depended_on: u64,
+    /// Those of programs and plugins.
+    pub programs: u64,
+}
+
+/// So many are many.
+const DEPENDENTS: usize = 20;
+
+impl Site {
+    pub fn open(
+        cache: &Path,
+        suite: &str,
+        arch: &str,
+        limits: Limits,
+        asked: &Asked,
+    ) -> anyhow::Result<Self> {
+        let known = KNOWN.iter().find(|known| known.name == arch).context("no such architecture")?;
+        let place = cache.join(format!("{suite}-{arch}"));
+        let apt = Apt::open(&place, suite, arch)?;
+        let index = packages::parse(&apt.indices("Packages")?.concat());
+        let listed = contents::libraries(&apt.indices("Contents-deb")?);
+        let store = Store::open(&place)?;
+        let mut site = Self {
+            apt,
+            known,
+            index,
+            listed,
+            store,
+            limits,
+            libraries: BTreeSet::new(),
+            programs: BTreeSet::new(),
+        };
+        site.libraries = site.with_libraries(limits, asked);
+        site.programs = site.with_programs(limits.programs);
+        Ok(site)
+    }
+
+    /// Whether packages are looked into that few depend on.
+    pub fn is_deep(&self) -> bool {
+        self.limits.libraries > 0
+    }
+
+    /// The folders that the loader searches, without links.
+    fn folders(&self) -> Vec<String> {
+        vec![format!("/usr/lib/{}", self.known.triplet), "/usr/lib".to_owned()]
+    }
+
+    fn is_own(&self, package: &str) -> bool {
+        self.index.get(package).is_some_and(|found| found.architecture == self.known.name)
+    }
+
+    fn with_libraries(&self, limits: Limits, asked: &Asked) -> BTreeSet<String> {
+        let folders = self.folders();
+        let plain = packages::plain(&self.index);
+        let dependents = packages::dependents(&self.index);
+        let mut found = BTreeSet::new();
+        for (path, packages) in &self.listed {
+            let path = merged(path);
+            let (folder, name) = split(&path);
+            // What libraries are called in folders of their packages is known once programs were looked into.
+            let is_asked = match asked.libraries.is_empty() {
+                true => name.starts_with("lib"),
+                false => asked.libraries.contains(name),
+            };
+            if !(is_asked || folders.iter().any(|own| own == folder)) {
                 continue;
             }
-            let enough =
-                plain.contains(package.as_str()) || count.get(package.as_str()).copied().unwrap_or(0) >= read;
-            if is_wanted(package, index) || enough && (in_folders(path) || in_own_folder(path)) {
-                wanted.insert(package);
+            // Development packages have links only.
+            for package in packages.iter().filter(|name| self.is_own(name) && !name.ends_with("-dev")) {
+                let many = dependents.get(package.as_str()).copied().unwrap_or(0) >= DEPENDENTS
+                    || is_wanted(package, &self.index);
+                let most = if many { limits.depended_on.max(limits.libraries) } else { limits.libraries };
+                if plain.contains(package.as_str()) || self.index[package].size <= most {
+                    found.insert(package.clone());
+                }
             }
         }
+        found
     }
-    let size: u64 = wanted.iter().map(|name| index[*name].size).sum();
-    println!("{platform}/{arch}: {} packages, {} MB", wanted.len(), size / 1_000_000);
-    let things = read_all(apt, place, index, &wanted)?;
 
-    let mut tree = Tree::with_folder_links(MERGED);
-    for (package, things) in things {
-        let owner = Owner { plain: plain.contains(package.as_str()), package };
-        for (path, thing) in things {
-            tree.add(&path, owner.clone(), thing);
-        }
+    fn with_programs(&self, most: u64) -> BTreeSet<String> {
+        let wanted = |name: &str, package: &Package| {
+            self.is_own(name)
+                && !name.ends_with("-dev")
+                && !self.libraries.contains(name)
+                && package.size <= most
+                && package.depends_on("libc6")
+        };
+        let found = self.index.iter().filter(|(name, package)| wanted(name, package));
+        found.map(|(name, _)| name.clone()).collect()
     }
-    let mut versions: BTreeSet<&str> = wanted.clone();
-    for (path, packages) in &listed {
-        for package in packages.iter().filter(|package| !wanted.contains(package.as_str())) {
-            if in_folders(path) && index.contains_key(package) {
-                let owner = Owner { plain: plain.contains(package.as_str()), package: package.clone() };
-                tree.add(path, owner, Thing::Unread("not looked into".to_owned()));
-                versions.insert(package);
-            } else {
-                tree.add_other(path);
+
+    /// Fetches and reads what was not read before.
+    pub fn fetch(&self, workers: usize) -> anyhow::Result<()> {
+        let wanted: BTreeSet<&str> = self.wanted().collect();
+        let left = wanted.iter().filter(|name| !self.store.has(name, &self.index));
+        let left: u64 = left.map(|name| self.index[*name].size).sum();
+        println!(
+            "{}: {} packages of libraries, {} of programs; {} MB to fetch",
+            self.known.name,
+            self.libraries.len(),
+            self.programs.len(),
+            left / 1_000_000
+        );
+        self.store.fetch(&self.apt, &self.index, &wanted, workers)
+    }
+
+    pub fn arch(&self) -> &'static str {
+        self.known.name
+    }
+
+    pub fn forget_what_is_not_kept(&mut self) {
+        let Self { store, index, libraries, programs, .. } = self;
+        libraries.retain(|name| store.has(name, index));
+        programs.retain(|name| store.has(name, index));
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = &str> {
+        self.libraries.iter().chain(&self.programs).map(String::as_str)
+    }
+
+    fn kept(&self) -> impl Iterator<Item = anyhow::Result<(String, Kept)>> {
+        kept::each(&self.store, &self.index, self.wanted())
+    }
+
+    /// Every file of the architecture that a loader loads.
+    pub fn each_file(
+        &self,
+        mut visit: impl FnMut(&str, Option<&str>, &Facts) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let own = ArchName::from(self.known.arch);
+        for one in self.kept() {
+            let (_, kept) = one?;
+            for (path, thing) in &kept.things {
+                match thing {
+                    Thing::Library(arch, facts) if arch.arch().same_as(own.arch()) => {
+                        visit(path, None, facts)?;
+                    }
+                    _ => {}
+                }
+            }
+            for (path, program) in &kept.programs {
+                if program.arch.arch().same_as(own.arch()) {
+                    visit(path, program.interpreter.as_deref(), &program.facts)?;
+                }
             }
         }
+        Ok(())
     }
-    tree.make_soname_links(&folders);
-    let libc = &index.get("libc6").context("the suite has no libc6")?.version;
-    let release = apt.release()?;
-    let date = String::from_utf8_lossy(&release);
-    let date =
-        date.lines().find_map(|line| line.strip_prefix("Date: ")).context("the release has no date")?;
-    let hash: String = Sha256::digest(&release).iter().map(|byte| format!("{byte:02x}")).collect();
-    let about = About {
-        platform: platform.to_owned(),
-        arch: known.arch.into(),
-        triplet: known.triplet.to_owned(),
-        libc: format!("glibc {}", libc.split('-').next().unwrap_or(libc)),
-        search: folders,
-        folder_links: Vec::new(),
-        complete: true,
-        provenance: vec![
-            ("distribution".to_owned(), "Debian".to_owned()),
-            ("architecture".to_owned(), arch.to_owned()),
-            ("component".to_owned(), "main".to_owned()),
-            ("release file of".to_owned(), date.to_owned()),
-            ("SHA-256 of the signed release file".to_owned(), hash),
-            ("packages looked into".to_owned(), wanted.len().to_string()),
-        ],
-    };
-    let versions = versions.iter().map(|name| ((*name).to_owned(), index[*name].version.clone())).collect();
-    let mut draft = tree.draft(about, versions);
-    leave_open(&mut draft)?;
-    // Facts about libraries that no C library changes are not worth their bytes: a process has one, its platform's.
-    drop_libc_needs(&mut draft.entries);
-    Ok(draft)
+
+    pub fn ask(&self, asked: &mut Asked) -> anyhow::Result<()> {
+        self.each_file(|_, _, facts| {
+            asked.symbols.extend(facts.unresolved.iter().map(|one| hash(one.name.as_bytes())));
+            for name in &facts.needed {
+                if !asked.libraries.contains(name) {
+                    asked.libraries.insert(name.clone());
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds packages that have a library which something needs, and that were passed over: a development package's link
+    /// has the name that some programs ask for.
+    pub fn complete(&mut self, asked: &Asked) {
+        let folders = self.folders();
+        let mut found = BTreeSet::new();
+        for (path, packages) in &self.listed {
+            let path = merged(path);
+            let (folder, name) = split(&path);
+            if folders.iter().any(|own| own == folder) && asked.libraries.contains(name) {
+                found.extend(packages.iter().filter(|name| {
+                    self.is_own(name) && name.ends_with("-dev") && !self.libraries.contains(*name)
+                }));
+            }
+        }
+        let found: Vec<String> = found.into_iter().cloned().collect();
+        self.libraries.extend(found);
+    }
+
+    /// With all symbols, and all references of libraries.
+    pub fn draft(&self, platform: &str, asked: &Asked) -> anyhow::Result<Draft> {
+        let plain = packages::plain(&self.index);
+        let owner = |package: &str| Owner { plain: plain.contains(package), package: package.to_owned() };
+        let mut tree = Tree::with_folder_links(MERGED);
+        let mut folders = self.folders();
+        let mut added = BTreeSet::new();
+        for one in self.kept() {
+            let (package, kept) = one?;
+            for (path, thing) in kept.things {
+                tree.add(&path, owner(&package), thing);
+            }
+            let conf = kept.texts.iter().filter(|(path, _)| path.starts_with("/etc/ld.so.conf.d/"));
+            added.extend(conf.flat_map(|(_, text)| folders_of(text)));
+        }
+        let own_triplet = |folder: &String| folder.contains(self.known.triplet);
+        folders.extend(added.into_iter().map(|folder| merged(&folder)).filter(own_triplet));
+        let mut seen = HashSet::new();
+        folders.retain(|folder| seen.insert(folder.clone()));
+        let mut versions: BTreeSet<&str> = self.wanted().collect();
+        for (path, packages) in &self.listed {
+            let real = merged(path);
+            let (folder, name) = split(&real);
+            let is_wanted = asked.libraries.contains(name) && folders.iter().any(|own| own == folder);
+            for package in packages {
+                if self.libraries.contains(package) || self.programs.contains(package) {
+                } else if is_wanted && self.index.contains_key(package) {
+                    tree.add(path, owner(package), Thing::Unread("not looked into".to_owned()));
+                    versions.insert(package);
+                } else {
+                    tree.add_other(path);
+                }
+            }
+        }
+        tree.make_soname_links(&folders);
+        tree.keep(&folders, |name| asked.libraries.contains(name));
+        folders.retain(|folder| self.folders().contains(folder) || tree.has_in(folder));
+        let libc = &self.index.get("libc6").context("the suite has no libc6")?.version;
+        let release = self.apt.release()?;
+        let date = String::from_utf8_lossy(&release);
+        let date =
+            date.lines().find_map(|line| line.strip_prefix("Date: ")).context("the release has no date")?;
+        let digest: String = Sha256::digest(&release).iter().map(|byte| format!("{byte:02x}")).collect();
+        let about = About {
+            platform: platform.to_owned(),
+            arch: self.known.arch.into(),
+            triplet: self.known.triplet.to_owned(),
+            libc: format!("glibc {}", libc.split('-').next().unwrap_or(libc)),
+            search: folders,
+            folder_links: Vec::new(),
+            complete: true,
+            provenance: vec![
+                ("distribution".to_owned(), "Debian".to_owned()),
+                ("architecture".to_owned(), self.known.name.to_owned()),
+                ("component".to_owned(), "main".to_owned()),
+                ("release file of".to_owned(), date.to_owned()),
+                ("SHA-256 of the signed release file".to_owned(), digest),
+                ("packages looked into".to_owned(), self.libraries.len().to_string()),
+            ],
+        };
+        let versions =
+            versions.iter().map(|name| ((*name).to_owned(), self.index[*name].version.clone())).collect();
+        let mut draft = tree.draft(about, versions);
+        // Facts about libraries that no C library changes are not worth their bytes: a process has one, its
+        // platform's.
+        drop_libc_needs(&mut draft.entries);
+        Ok(draft)
+    }
+
+    /// How many packages depend on one, and whether it has its symbols whole however few they are.
+    pub fn dependents(&self) -> BTreeMap<&str, usize> {
+        let mut count = packages::dependents(&self.index);
+        for name in self.index.keys().filter(|name| is_wanted(name, &self.index)) {
+            count.insert(name, usize::MAX / 1_000_000);
+        }
+        count
+    }
+}
+
+/// The folders that a part of `/etc/ld.so.conf` names.
+fn folders_of(text: &str) -> Vec<String> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    lines.filter(|line| line.starts_with('/')).map(|line| line.trim_end_matches('/').to_owned()).collect()
 }
 
 /// Packages whose libraries matter however few depend on them by name: those that stand for one another by
 /// alternatives, and musl, which is the C library of other platforms.
 fn is_wanted(package: &str, index: &Packages) -> bool {
     package == "musl" || packages::provides_library(&index[package])
-}
-
-/// A library in a folder of its package's own, which only an absolute run path reaches (fact 45), and which is named
-/// like one: plugins are not.
-fn in_own_folder(path: &str) -> bool {
-    let (folder, name) = split(path);
-    name.starts_with("lib")
-        && [
-            "/samba",
-            "/postfix",
-            "/systemd",
-            "/libfakeroot",
-            "/pulseaudio",
-            "/ceph",
-            "/nss",
-            "/R/lib",
-            "/girepository",
-        ]
-        .iter()
-        .any(|own| folder.ends_with(own))
 }
 
 pub fn merged(path: &str) -> String {
@@ -245,115 +364,7 @@ fn drop_libc_needs(entries: &mut [Entry]) {
     }
 }
 
-type Things = Vec<(String, Thing)>;
-
-/// Every wanted package, fetched where nothing was kept of it.
-fn read_all(
-    apt: &Apt,
-    place: &Path,
-    index: &Packages,
-    wanted: &BTreeSet<&str>,
-) -> anyhow::Result<BTreeMap<String, Things>> {
-    let kept = place.join(format!("packages-{KEPT}"));
-    fs::create_dir_all(&kept)?;
-    let file = |name: &str| kept.join(format!("{name}_{}", index[name].version.replace(['/', ':'], "%")));
-    let missing: Vec<&str> = wanted.iter().copied().filter(|name| !file(name).exists()).collect();
-    let batches: Vec<&[&str]> = missing.chunks(BATCH).collect();
-    let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for worker in 0..WORKERS {
-            let (batches, next, failures, file) = (&batches, &next, &failures, &file);
-            scope.spawn(move || {
-                while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) =
-                        read_batch(apt, &place.join(format!("worker-{worker}")), index, batch, file)
-                    {
-                        failures.lock().unwrap().push(error);
-                    }
-                }
-            });
-        }
-    });
-    if let Some(error) = failures.into_inner().unwrap().into_iter().next() {
-        return Err(error);
-    }
-    let read = |name: &&str| {
-        let path = file(name);
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let things = postcard::from_bytes(&bytes).with_context(|| format!("{} is broken", path.display()))?;
-        Ok(((*name).to_owned(), things))
-    };
-    wanted.iter().map(read).collect()
-}
-
-fn read_batch(
-    apt: &Apt,
-    folder: &Path,
-    index: &Packages,
-    batch: &[&str],
-    kept: &impl Fn(&str) -> std::path::PathBuf,
-) -> anyhow::Result<()> {
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder)?;
-    let exact: Vec<String> = batch.iter().map(|name| format!("{name}={}", index[*name].version)).collect();
-    apt.download(&exact, folder)?;
-    for entry in fs::read_dir(folder)? {
-        let deb = entry?.path();
-        let name = deb.file_name().and_then(|name| name.to_str()).context("a package's name is no text")?;
-        let name = name.split('_').next().unwrap_or(name);
-        let things = read_package(&deb).with_context(|| format!("cannot read {name}"))?;
-        let path = kept(name);
-        let beside = path.with_extension("new");
-        fs::write(&beside, postcard::to_stdvec(&things)?)?;
-        fs::rename(&beside, &path)?;
-    }
-    fs::remove_dir_all(folder)?;
-    Ok(())
-}
-
-/// The libraries and links of a package, and the links that its script makes.
-fn read_package(deb: &Path) -> anyhow::Result<Things> {
-    let mut things = Things::new();
-    let mut hard_links = Vec::new();
-    archive(deb, "--fsys-tarfile", |path, entry| {
-        let kind = entry.header().entry_type();
-        if kind.is_symlink() {
-            let target = entry.link_name()?.context("a link without target")?;
-            things.push((path, Thing::Link(target.to_string_lossy().into_owned())));
-        } else if Interest::of(&path) != Interest::Library {
-        } else if kind.is_hard_link() {
-            let target = entry.link_name()?.context("a link without target")?;
-            hard_links.push((path, absolute(&target)));
-        } else if kind.is_file() {
-            ensure!(entry.size() <= LARGEST, "{path} has {} bytes", entry.size());
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes)?;
-            if let Some(thing) = Thing::of(examine_bytes(bytes, Depth::Bindings)) {
-                things.push((path, thing));
-            }
-        }
-        Ok(())
-    })?;
-    for (path, target) in hard_links {
-        if let Some((_, thing)) = things.iter().find(|(own, _)| *own == target) {
-            things.push((path, thing.clone()));
-        }
-    }
-    archive(deb, "--ctrl-tarfile", |path, entry| {
-        if path == "/postinst" || path == "/preinst" {
-            let mut script = Vec::new();
-            entry.take(1 << 20).read_to_end(&mut script)?;
-            for (link, target) in alternatives::links(&String::from_utf8_lossy(&script)) {
-                things.push((link, Thing::Link(target)));
-            }
-        }
-        Ok(())
-    })?;
-    Ok(things)
-}
-
-fn absolute(path: &Path) -> String {
+pub fn absolute(path: &Path) -> String {
     let path = path.to_string_lossy();
     format!("/{}", path.trim_start_matches("./").trim_start_matches('/'))
 }

@@ -5,8 +5,10 @@
 
 pub mod alternatives;
 pub mod apt;
+mod choose;
 pub mod contents;
 pub mod describe;
+pub mod kept;
 pub mod packages;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use cargo_compat::platform::{self, Draft, What};
 
+use self::describe::{Asked, Limits, Site};
 use crate::Usage;
 
 /// A suite that is described: the platform's name, the suite's, and Debian's names of the architectures.
@@ -21,6 +24,9 @@ struct Suite {
     platform: &'static str,
     suite: &'static str,
     architectures: &'static [&'static str],
+    /// Packages of libraries that few others depend on are looked into, and on the first architecture programs too.
+    /// Else only those that many depend on.
+    deep: &'static [&'static str],
 }
 
 const SUITES: &[Suite] = &[
@@ -28,27 +34,43 @@ const SUITES: &[Suite] = &[
         platform: "debian-12",
         suite: "bookworm",
         architectures: &["amd64", "arm64", "s390x", "ppc64el"],
+        deep: &["amd64", "s390x", "ppc64el"],
     },
-    Suite { platform: "debian-13", suite: "trixie", architectures: &["amd64", "arm64", "s390x", "ppc64el"] },
-    Suite { platform: "debian-11", suite: "bullseye", architectures: &["amd64"] },
+    Suite {
+        platform: "debian-13",
+        suite: "trixie",
+        architectures: &["amd64", "arm64", "s390x", "ppc64el"],
+        deep: &["amd64", "s390x", "ppc64el"],
+    },
+    Suite { platform: "debian-11", suite: "bullseye", architectures: &["amd64"], deep: &[] },
     Suite {
         platform: "debian-testing",
         suite: "testing",
         architectures: &["amd64", "arm64", "s390x", "ppc64el"],
+        deep: &[],
     },
 ];
+
+/// The architecture whose programs are looked into: the names that they ask for are nearly the same on all.
+const FIRST: &str = "amd64";
 
 /// Where the descriptions go, in the repository.
 const PACK: &str = "src/platform/data/debian.pack";
 
-/// A package's symbols are kept where so many other packages depend on it for each thousand of them.
-const WORTH: usize = 6;
+/// All symbols of a library are kept where so many packages depend on its package for each thousand of them. Of others
+/// those that something in the archive asks for.
+const WORTH: usize = 100;
 
-/// So many packages must depend on a package for it to be looked into; a plain install's are in any case.
-const READ: usize = 20;
+/// A symbol that is not there is taken for one that is once in 2^16 times, if nothing in the archive asks for it.
+const SURETY: u8 = 16;
 
-/// A symbol that is not there is taken for one that is once in 2^22 times.
-const SURETY: u8 = 22;
+/// Packages of libraries with so many bytes are looked into, and those of programs.
+const LIBRARIES: u64 = 3_000_000;
+const PROGRAMS: u64 = 100_000;
+/// On other architectures than the first.
+const SMALL: u64 = 300_000;
+/// Packages that many depend on. Some 10 are larger, and take as long as all others together.
+const DEPENDED_ON: u64 = 12_000_000;
 
 struct Options {
     /// Downloads, indices and what was learned of packages.
@@ -57,36 +79,78 @@ struct Options {
     only: Vec<String>,
     output: PathBuf,
     worth: usize,
-    /// Packages with so many dependents are looked into.
-    read: usize,
     surety: u8,
+    limits: Limits,
+    /// Packages are only read, for later.
+    fetch: bool,
+    /// Nothing is fetched: what was read before has to do.
+    kept: bool,
+    workers: usize,
+    /// What was made of packages, for trying other choices.
+    drafts: Option<PathBuf>,
 }
 
 pub fn task(arguments: &[String]) -> anyhow::Result<()> {
     let options = read(arguments)?;
     std::fs::create_dir_all(&options.cache)
         .with_context(|| format!("cannot create {}", options.cache.display()))?;
-    let mut drafts = Vec::new();
-    for suite in SUITES {
-        for arch in suite.architectures {
-            let name = format!("{}/{arch}", suite.platform);
-            if options.only.is_empty() || options.only.contains(&name) {
-                let draft = describe::draft(
-                    &options.cache,
-                    suite.platform,
-                    suite.suite,
-                    arch,
-                    options.worth,
-                    options.read,
-                )
-                .with_context(|| format!("cannot describe {name}"))?;
-                print_counts(&name, &draft);
-                drafts.push(draft);
+    let mut sites = Vec::new();
+    let mut asked = Asked::default();
+    // What programs ask for is looked into on the first architecture, and tells what matters on the others.
+    for is_first in [true, false] {
+        let before = sites.len();
+        for suite in SUITES {
+            for arch in suite.architectures.iter().filter(|arch| (**arch == FIRST) == is_first) {
+                let name = format!("{}/{arch}", suite.platform);
+                if !options.only.is_empty() && !options.only.contains(&name) {
+                    continue;
+                }
+                let limits = match suite.deep.contains(arch) {
+                    true if is_first => Limits { depended_on: u64::MAX, ..options.limits },
+                    true => Limits { libraries: SMALL, programs: 0, ..options.limits },
+                    false => {
+                        Limits { libraries: 0, programs: 0, depended_on: options.limits.depended_on / 3 }
+                    }
+                };
+                let mut site = Site::open(&options.cache, suite.suite, arch, limits, &asked)
+                    .with_context(|| format!("cannot open {name}"))?;
+                if options.kept {
+                    site.forget_what_is_not_kept();
+                } else {
+                    site.fetch(options.workers).with_context(|| format!("cannot fetch {name}"))?;
+                }
+                sites.push((suite.platform, site));
             }
         }
+        for (_, site) in &sites[before..] {
+            site.ask(&mut asked)?;
+        }
     }
-    ensure!(!drafts.is_empty(), "nothing to describe");
-    let packed = platform::write(&drafts, options.surety)?;
+    ensure!(!sites.is_empty(), "nothing to describe");
+    if options.fetch {
+        return Ok(());
+    }
+    for (_, site) in &mut sites {
+        site.complete(&asked);
+        if options.kept {
+            site.forget_what_is_not_kept();
+        } else {
+            site.fetch(options.workers)?;
+        }
+    }
+    println!("{} symbols and {} libraries are asked for", asked.symbols.len(), asked.libraries.len());
+    let (mut drafts, open): (Vec<Draft>, Vec<u64>) = match &options.drafts {
+        Some(path) if path.exists() => postcard::from_bytes(&std::fs::read(path)?)?,
+        _ => choose::drafts(&sites, &asked)?,
+    };
+    if let Some(path) = options.drafts.as_ref().filter(|path| !path.exists()) {
+        std::fs::write(path, postcard::to_stdvec(&(&drafts, &open))?)?;
+    }
+    choose::shorten(&mut drafts, &sites, &asked, options.worth);
+    for (draft, (name, _)) in drafts.iter().zip(&sites) {
+        print_counts(name, draft);
+    }
+    let packed = platform::write(&drafts, options.surety, &open)?;
     println!("{:?}", packed.sizes);
     println!("{}: {} bytes", options.output.display(), packed.bytes.len());
     let beside = options.output.with_extension("new");
@@ -101,8 +165,12 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
         only: Vec::new(),
         output: crate::root().join(PACK),
         worth: WORTH,
-        read: READ,
         surety: SURETY,
+        limits: Limits { libraries: LIBRARIES, programs: PROGRAMS, depended_on: DEPENDED_ON },
+        fetch: false,
+        kept: false,
+        workers: 2,
+        drafts: None,
     };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
@@ -112,7 +180,12 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
             "--output" => options.output = Path::new(value()?).to_path_buf(),
             "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
             "--worth" => options.worth = value()?.parse()?,
-            "--read" => options.read = value()?.parse()?,
+            "--fetch" => options.fetch = true,
+            "--drafts" => options.drafts = Some(Path::new(value()?).to_path_buf()),
+            "--kept" => options.kept = true,
+            "--libraries" => options.limits.libraries = value()?.parse()?,
+            "--programs" => options.limits.programs = value()?.parse()?,
+            "--workers" => options.workers = value()?.parse()?,
             "--surety" => options.surety = value()?.parse()?,
             other => return Err(Usage(format!("`platforms` does not take `{other}`")).into()),
         }

@@ -15,6 +15,12 @@ pub struct Package {
     depends: Vec<Vec<String>>,
 }
 
+impl Package {
+    pub fn depends_on(&self, name: &str) -> bool {
+        self.depends.iter().flatten().any(|own| own == name)
+    }
+}
+
 pub type Packages = BTreeMap<String, Package>;
 
 pub fn parse(text: &str) -> Packages {

@@ -1,0 +1,147 @@
+//! Which symbols are worth their bytes.
+//!
+//! A library that much depends on keeps all its symbols. Of every other library those are kept that some file of the
+//! archive asks for, of whatever library: it is then *partial*. A name that is asked for and not stored is surely not in
+//! it, and a name that nothing asks for is not known. Which names are asked for takes too many bytes to be stored; but
+//! mostly one of a process's libraries has the name, and then the others do not matter. So only **open** names are
+//! stored: those that on some system, for some file, no library had.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context;
+use cargo_compat::loader::{Bind, OpenReference, Whole, open_references};
+use cargo_compat::platform::{Draft, What, hash, split, stem};
+
+use super::describe::{Asked, Site};
+
+/// Systems that are worked on at a time.
+const WORKERS: usize = 2;
+
+type Named = (&'static str, Site);
+
+/// The drafts of all sites with all symbols, and the hashes of open names, sorted.
+pub fn drafts(sites: &[Named], asked: &Asked) -> anyhow::Result<(Vec<Draft>, Vec<u64>)> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((platform, site)) = sites.get(at) else { break };
+                    let result = draft(platform, site, sites, asked)
+                        .with_context(|| format!("cannot describe {platform}/{}", site.arch()));
+                    done.lock().expect("no worker panics").insert(at, result);
+                }
+            });
+        }
+    });
+    let mut drafts = Vec::new();
+    let mut open = BTreeSet::new();
+    for (_, result) in done.into_inner().expect("no worker panics") {
+        let (draft, own) = result?;
+        drafts.push(draft);
+        open.extend(own);
+    }
+    Ok((drafts, open.into_iter().collect()))
+}
+
+fn draft(
+    platform: &str,
+    site: &Site,
+    sites: &[Named],
+    asked: &Asked,
+) -> anyhow::Result<(Draft, HashSet<u64>)> {
+    let mut draft = site.draft(platform, asked)?;
+    Whole::of(&draft)?.leave_open(&mut draft);
+    if !site.is_deep() {
+        return Ok((draft, HashSet::new()));
+    }
+    // Now libraries have only those references that they themselves leave open.
+    let whole = Whole::of(&draft)?;
+    let described = whole.described();
+    let mut open = HashSet::new();
+    let mut files = 0;
+    // Libraries that something loads, and what they leave open then.
+    let mut used: HashSet<String> = HashSet::new();
+    let mut missed: HashSet<OpenReference> = HashSet::new();
+    for (_, other) in sites.iter().filter(|(_, other)| other.is_deep() && other.arch() == site.arch()) {
+        other.each_file(|path, interpreter, facts| {
+            files += 1;
+            // Where `$ORIGIN` leads to the file's neighbours, and where it does not.
+            let by_origin = facts.rpath.iter().chain(&facts.runpath).any(|path| path.contains("ORIGIN"));
+            let elsewhere = by_origin.then_some("/nowhere/file");
+            for path in [Some(path), elsewhere].into_iter().flatten() {
+                let (found, loaded) = open_references(&described, path, interpreter, facts, Bind::Everything);
+                open.extend(found.iter().map(|one| hash(one.name.as_bytes())));
+                missed.extend(found.into_iter().filter(|one| one.needed_by != path));
+                for path in loaded {
+                    if !used.contains(&path) {
+                        used.insert(path);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+    }
+    // What every process has that loads the library is not worth its bytes.
+    for entry in &mut draft.entries {
+        let What::Library(facts) = &mut entry.what else { continue };
+        facts.unresolved.retain(|one| {
+            let reference = OpenReference {
+                needed_by: entry.path.clone(),
+                name: one.name.clone(),
+                version: one.version.clone(),
+            };
+            !used.contains(&entry.path) || missed.contains(&reference)
+        });
+    }
+    println!("{platform}/{}: {files} files ask for {} open names", site.arch(), open.len());
+    Ok((draft, open))
+}
+
+/// Leaves to each library the symbols that are worth their bytes. Libraries of one name are treated alike on all
+/// systems: what one of them has and another has not is then known.
+pub fn shorten(drafts: &mut [Draft], sites: &[Named], asked: &Asked, worth: usize) {
+    let mut whole: HashSet<String> = HashSet::new();
+    for (draft, (_, site)) in drafts.iter().zip(sites) {
+        let dependents = site.dependents();
+        let mut symbols: BTreeMap<&str, usize> = BTreeMap::new();
+        for entry in &draft.entries {
+            if let What::Library(facts) = &entry.what {
+                *symbols.entry(&entry.package).or_default() += facts.symbols.as_ref().map_or(0, Vec::len);
+            }
+        }
+        for entry in &draft.entries {
+            let package = entry.package.as_str();
+            let needed_by = dependents.get(package).copied().unwrap_or(0);
+            let is_worth = needed_by * 1000 >= worth * symbols.get(package).copied().unwrap_or(0);
+            if matches!(entry.what, What::Library(_)) && (entry.plain || is_worth) {
+                whole.insert(stem(split(&entry.path).1).to_owned());
+            }
+        }
+    }
+    for draft in drafts {
+        for entry in &mut draft.entries {
+            let What::Library(facts) = &mut entry.what else { continue };
+            if whole.contains(stem(split(&entry.path).1)) {
+                continue;
+            }
+            if let Some(symbols) = &mut facts.symbols {
+                symbols.retain(|one| asked.symbols.contains(&one.hash));
+                symbols.shrink_to_fit();
+                facts.partial = true;
+            }
+        }
+        // Of packages that are only named the versions are of no use.
+        let read: BTreeSet<&str> = draft
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry.what, What::Library(_)))
+            .map(|entry| entry.package.as_str())
+            .collect();
+        draft.packages.retain(|(name, _)| read.contains(name.as_str()));
+    }
+}
