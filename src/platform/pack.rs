@@ -6,6 +6,19 @@
 //! in the order of file names, so that one probe needs one block. Symbols are
 //! fingerprints, stored once for the libraries of a name in all systems of the
 //! file: suites and architectures share nearly all.
+//!
+//! A fingerprint is a part of a hash, and a name that a library lacks may be
+//! taken for one that it has: with a surety of 16 bits once in 65,536 look-ups.
+//! For names that something in the archive asks for, a plugin's host's among
+//! them, that never happens: a family lists the strangers among them. It is left
+//! to names of one's own that a platform lacks, where nobody else's file asks
+//! for them; and of these a version nearly always tells.
+//!
+//! A library is **whole**, or it is **partial**: of the largest that little
+//! depends on those names are stored that some file of the archive asks for.
+//! Then a name that is not stored is known to be lacking if another system's
+//! library of the family has it, or if it is one of the file's **open** names.
+//! All others may be there or not, and are undecided.
 
 use std::io::{Read as _, Write as _};
 
@@ -26,9 +39,9 @@ pub const OTHERS: u64 = 64;
 /// How many lists open names are divided into, and their surety.
 pub const OPEN: u64 = 64;
 pub const OPEN_SURETY: u8 = 14;
-/// A path that is not there is taken for one that is there once in 2^12 times.
+/// A path that is not there is taken for one that is there once in 2^8 times.
 /// The answer is then "unknown", never "found".
-pub const OTHERS_SURETY: u8 = 12;
+pub const OTHERS_SURETY: u8 = 8;
 
 /// Why a description could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 //! mostly one of a process's libraries has the name, and then the others do not matter. So only **open** names are
 //! stored: those that on some system, for some file, no library had.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +23,7 @@ const WORKERS: usize = 2;
 type Named = (&'static str, Site);
 
 /// The drafts of all sites with all symbols, and the hashes of open names, sorted.
-pub fn drafts(sites: &[Named], asked: &Asked) -> anyhow::Result<(Vec<Draft>, Vec<u64>)> {
+pub fn drafts(sites: &[Named], asked: &Asked, keep: Option<&Path>) -> anyhow::Result<(Vec<Draft>, Vec<u64>)> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
@@ -31,7 +32,7 @@ pub fn drafts(sites: &[Named], asked: &Asked) -> anyhow::Result<(Vec<Draft>, Vec
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some((platform, site)) = sites.get(at) else { break };
-                    let result = draft(platform, site, sites, asked)
+                    let result = kept_draft(platform, site, sites, asked, keep)
                         .with_context(|| format!("cannot describe {platform}/{}", site.arch()));
                     done.lock().expect("no worker panics").insert(at, result);
                 }
@@ -46,6 +47,24 @@ pub fn drafts(sites: &[Named], asked: &Asked) -> anyhow::Result<(Vec<Draft>, Vec
         open.extend(own);
     }
     Ok((drafts, open.into_iter().collect()))
+}
+
+fn kept_draft(
+    platform: &str,
+    site: &Site,
+    sites: &[Named],
+    asked: &Asked,
+    keep: Option<&Path>,
+) -> anyhow::Result<(Draft, HashSet<u64>)> {
+    let path = keep.map(|folder| folder.join(format!("{platform}-{}", site.arch())));
+    if let Some(path) = path.as_ref().filter(|path| path.exists()) {
+        return Ok(postcard::from_bytes(&std::fs::read(path)?)?);
+    }
+    let made = draft(platform, site, sites, asked)?;
+    if let Some(path) = &path {
+        std::fs::write(path, postcard::to_stdvec(&made)?)?;
+    }
+    Ok(made)
 }
 
 fn draft(
@@ -102,6 +121,21 @@ fn draft(
     Ok((draft, open))
 }
 
+/// Which names libraries leave open on the architecture that is looked into most, by platform and path.
+fn references(drafts: &[Draft]) -> HashMap<(String, String), HashSet<u64>> {
+    let mut known: HashMap<_, HashSet<u64>> = HashMap::new();
+    for draft in drafts.iter().filter(|draft| draft.about.triplet.starts_with("x86_64")) {
+        for entry in &draft.entries {
+            if let What::Library(facts) = &entry.what {
+                let place = entry.path.replace(&draft.about.triplet, "");
+                let names = facts.unresolved.iter().map(|one| hash(one.name.as_bytes()));
+                known.entry((draft.about.platform.clone(), place)).or_default().extend(names);
+            }
+        }
+    }
+    known
+}
+
 /// Leaves to each library the symbols that are worth their bytes. Libraries of one name are treated alike on all
 /// systems: what one of them has and another has not is then known.
 pub fn shorten(drafts: &mut [Draft], sites: &[Named], asked: &Asked, worth: usize) {
@@ -123,11 +157,23 @@ pub fn shorten(drafts: &mut [Draft], sites: &[Named], asked: &Asked, worth: usiz
             }
         }
     }
+    let known = references(drafts);
     for draft in drafts {
         for entry in &mut draft.entries {
             let What::Library(facts) = &mut entry.what else { continue };
-            if whole.contains(stem(split(&entry.path).1)) {
+            let name = split(&entry.path).1;
+            if whole.contains(stem(name)) {
                 continue;
+            }
+            // What a library leaves open is of interest if something needs the library, and not if it is open only where
+            // less was looked into.
+            let is_needed = |name: &str| asked.libraries.contains(name);
+            if !is_needed(name) && !facts.soname.as_deref().is_some_and(is_needed) {
+                facts.unresolved.clear();
+            }
+            let place = entry.path.replace(&draft.about.triplet, "");
+            if let Some(known) = known.get(&(draft.about.platform.clone(), place)) {
+                facts.unresolved.retain(|one| known.contains(&hash(one.name.as_bytes())));
             }
             if let Some(symbols) = &mut facts.symbols {
                 symbols.retain(|one| asked.symbols.contains(&one.hash));

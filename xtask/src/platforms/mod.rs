@@ -86,7 +86,7 @@ struct Options {
     /// Nothing is fetched: what was read before has to do.
     kept: bool,
     workers: usize,
-    /// What was made of packages, for trying other choices.
+    /// A folder that keeps what was made of packages, for trying other choices.
     drafts: Option<PathBuf>,
 }
 
@@ -122,7 +122,7 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
                 sites.push((suite.platform, site));
             }
         }
-        for (_, site) in &sites[before..] {
+        for (_, site) in sites[before..].iter().filter(|(_, site)| is_first || site.is_deep()) {
             site.ask(&mut asked)?;
         }
     }
@@ -139,13 +139,7 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
         }
     }
     println!("{} symbols and {} libraries are asked for", asked.symbols.len(), asked.libraries.len());
-    let (mut drafts, open): (Vec<Draft>, Vec<u64>) = match &options.drafts {
-        Some(path) if path.exists() => postcard::from_bytes(&std::fs::read(path)?)?,
-        _ => choose::drafts(&sites, &asked)?,
-    };
-    if let Some(path) = options.drafts.as_ref().filter(|path| !path.exists()) {
-        std::fs::write(path, postcard::to_stdvec(&(&drafts, &open))?)?;
-    }
+    let (mut drafts, open) = choose::drafts(&sites, &asked, options.drafts.as_deref())?;
     choose::shorten(&mut drafts, &sites, &asked, options.worth);
     for (draft, (name, _)) in drafts.iter().zip(&sites) {
         print_counts(name, draft);
