@@ -50,7 +50,10 @@ pub fn write(drafts: &[Draft], surety: u8, open: &[u64]) -> Result<Packed, Broke
     sizes.rows = blob.bytes.len() - sizes.symbols;
     let others = others(drafts, &mut blob)?;
     sizes.others = blob.bytes.len() - sizes.symbols - sizes.rows;
-    let open = hashes(open.iter().map(|hash| (*hash, 1)), OPEN, OPEN_SURETY, &mut blob)?;
+    let open = match open {
+        [] => Vec::new(),
+        open => hashes(open.iter().map(|hash| (*hash, 1)), OPEN, OPEN_SURETY, &mut blob)?,
+    };
     sizes.open = blob.bytes.len() - sizes.symbols - sizes.rows - sizes.others;
     let packages = packages(drafts, &mut blob)?;
     sizes.packages = packages.len as usize;
