@@ -136,6 +136,7 @@ fn families(
         }
     }
     let mut placed = HashMap::new();
+    let mut pushed: HashMap<Vec<u8>, (u32, u32)> = HashMap::new();
     for members in members.values() {
         let libraries = members.iter().map(|&(system, at)| match &drafts[system].entries[at].what {
             What::Library(facts) => Ok((system, at, &**facts)),
@@ -148,11 +149,17 @@ fn families(
             let path = &drafts[system].entries[at].path;
             return Err(Broken(format!("libraries of one name are partial together: {path}")));
         }
-        let names: BTreeSet<&str> =
-            libraries.iter().flat_map(|(.., facts)| &facts.nodes).map(String::as_str).collect();
-        let numbers: HashMap<&str, u16> = names.into_iter().zip(1..).collect();
+        let numbers = numbers(&libraries)?;
         let bytes = family(&libraries, &numbers, surety, open, sizes)?;
-        let (place, len) = blob.push(&bytes)?;
+        // What is built twice has the same symbols twice.
+        let (place, len) = match pushed.get(&bytes) {
+            Some(&known) => known,
+            None => {
+                let new = blob.push(&bytes)?;
+                pushed.insert(bytes, new);
+                new
+            }
+        };
         sizes.families += 1;
         for (system, at, facts) in libraries {
             let nodes = facts.nodes.iter().map(|name| numbers[name.as_str()]).collect();
@@ -160,6 +167,31 @@ fn families(
         }
     }
     Ok(placed)
+}
+
+/// The family's number for each version node. Nodes that differ only in their numbers, and that no library has
+/// together (`POPPLER_126` and `POPPLER_147`), have the same one: their symbols are nearly the same.
+fn numbers<'d>(libraries: &[(usize, usize, &'d Facts)]) -> Result<HashMap<&'d str, u16>, Broken> {
+    let mut having: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (at, (.., facts)) in libraries.iter().enumerate() {
+        for name in &facts.nodes {
+            having.entry(name).or_default().insert(at);
+        }
+    }
+    let mut numbers = HashMap::new();
+    let mut classes: Vec<(String, BTreeSet<usize>)> = Vec::new();
+    for (name, having) in having {
+        let letters = name.replace(|c: char| c.is_ascii_digit() || c == '.', "");
+        let fits = |(own, others): &(String, BTreeSet<usize>)| *own == letters && others.is_disjoint(&having);
+        let class = classes.iter().position(fits).unwrap_or_else(|| {
+            classes.push((letters.clone(), BTreeSet::new()));
+            classes.len() - 1
+        });
+        classes[class].1.extend(having);
+        let number = u16::try_from(class + 1).map_err(|_| Broken("too many version nodes".to_owned()))?;
+        numbers.insert(name, number);
+    }
+    Ok(numbers)
 }
 
 fn family(

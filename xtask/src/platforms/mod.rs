@@ -67,7 +67,7 @@ const SURETY: u8 = 16;
 /// Packages of libraries with so many bytes are looked into, and those of programs.
 const LIBRARIES: u64 = 3_000_000;
 const PROGRAMS: u64 = 100_000;
-/// On other architectures than the first.
+/// Those of libraries on other architectures than the first.
 const SMALL: u64 = 300_000;
 /// Packages that many depend on. Some 10 are larger, and take as long as all others together.
 const DEPENDED_ON: u64 = 12_000_000;
@@ -81,6 +81,7 @@ struct Options {
     worth: usize,
     surety: u8,
     limits: Limits,
+    small: u64,
     /// Packages are only read, for later.
     fetch: bool,
     /// Nothing is fetched: what was read before has to do.
@@ -107,7 +108,7 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
                 }
                 let limits = match suite.deep.contains(arch) {
                     true if is_first => Limits { depended_on: u64::MAX, ..options.limits },
-                    true => Limits { libraries: SMALL, programs: 0, ..options.limits },
+                    true => Limits { libraries: options.small, programs: 0, ..options.limits },
                     false => {
                         Limits { libraries: 0, programs: 0, depended_on: options.limits.depended_on / 3 }
                     }
@@ -161,6 +162,7 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
         worth: WORTH,
         surety: SURETY,
         limits: Limits { libraries: LIBRARIES, programs: PROGRAMS, depended_on: DEPENDED_ON },
+        small: SMALL,
         fetch: false,
         kept: false,
         workers: 2,
@@ -178,6 +180,7 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
             "--drafts" => options.drafts = Some(Path::new(value()?).to_path_buf()),
             "--kept" => options.kept = true,
             "--libraries" => options.limits.libraries = value()?.parse()?,
+            "--small" => options.small = value()?.parse()?,
             "--programs" => options.limits.programs = value()?.parse()?,
             "--workers" => options.workers = value()?.parse()?,
             "--surety" => options.surety = value()?.parse()?,
