@@ -44,8 +44,11 @@ pub fn entry(args: &[OsString]) -> Option<u8> {
         [word, program, args @ ..] if word == "runner" && !program.as_encoded_bytes().starts_with(b"-") => {
             Some(alone(None, program.as_ref(), args))
         }
-        // `runner = "cargo-compat"`: cargo gives the program's whole path.
-        [program, args @ ..] if Path::new(program).is_absolute() => Some(alone(None, program.as_ref(), args)),
+        // `runner = "cargo-compat"`: cargo gives the program's path, which no word of ours looks like;
+        // `cargo run` gives it from the working folder on.
+        [program, args @ ..] if Path::new(program).components().count() > 1 => {
+            Some(alone(None, program.as_ref(), args))
+        }
         _ => None,
     }
 }

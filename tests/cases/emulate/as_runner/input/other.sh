@@ -1,0 +1,3 @@
+echo "another runner"
+# Its root is not ours.
+exec qemu-s390x-static -L "$PWD/root" "$@"
