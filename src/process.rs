@@ -139,16 +139,6 @@ impl Invocation {
         command.stderr(Stdio::piped()).spawn().map_err(|error| self.failed(error))
     }
 
-    /// The same, at the head of a process group of its own.
-    pub fn start_read_in_group(&self, stdout: bool) -> Result<Child, ProcessError> {
-        use std::os::unix::process::CommandExt as _;
-        let mut command = self.command();
-        if stdout {
-            command.stdout(Stdio::piped());
-        }
-        command.process_group(0).stderr(Stdio::piped()).spawn().map_err(|error| self.failed(error))
-    }
-
     /// Starts it with our own streams, as another user where one is named by
     /// user and group id.
     pub fn start_as(&self, user: Option<(u32, u32)>) -> io::Result<Child> {

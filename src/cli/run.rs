@@ -68,7 +68,7 @@ pub enum Isolation {
     Sudo,
     /// Mount and process namespaces, as root
     Root,
-    /// `qemu -L`, which keeps nothing in
+    /// `qemu -L`: the machine's files stay visible, and cannot be written to
     Prefix,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! `session` settles what is needed for one target triple; `runner` runs one
 //! program; `sandbox` and `mounts` are the processes that make the root around
-//! it; `outcome` says what its end means; `crosscheck` holds that against the
+//! it, `kept` the one around a program without a root; `outcome` says what its end means; `crosscheck` holds that against the
 //! static loader's verdict.
 
 pub mod outcome;
@@ -18,6 +18,8 @@ mod channel;
 pub mod crosscheck;
 #[cfg(target_os = "linux")]
 pub mod fault;
+#[cfg(target_os = "linux")]
+mod kept;
 #[cfg(target_os = "linux")]
 pub mod make_root;
 #[cfg(target_os = "linux")]

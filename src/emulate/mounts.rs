@@ -14,12 +14,29 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{chdir, pivot_root};
 
+use super::plan::Plan;
+
 /// Of each temporary file system, in kibibytes: a program that fills one meets
 /// "no space left", not the machine's last byte.
 const TMP_KIB: u64 = 1 << 20;
 
 /// One of these is the point on which the root is put together.
 const BASES: &[&str] = &["/sys", "/mnt", "/media", "/srv", "/opt", "/proc"];
+
+/// Settings of the whole machine: who is root outside may write them from the
+/// root too, for their owner is asked after and no capability.
+const MACHINES: &[&str] = &[
+    "proc/sys",
+    "proc/sysrq-trigger",
+    "proc/irq",
+    "proc/bus",
+    "proc/fs",
+    "proc/acpi",
+    "proc/asound",
+    "proc/driver",
+    "proc/scsi",
+    "proc/tty",
+];
 
 /// What everything that starts containers puts into a root, where it has none of
 /// its own: without them `localhost` is not known.
@@ -34,14 +51,32 @@ fn failed(what: &str, path: &Path, error: impl Into<io::Error>) -> String {
     format!("cannot {what} {}: {}", path.display(), error.into())
 }
 
-/// Puts the root together and makes it the root of this process. `before` is
-/// called with the place where it lies, while the machine's files are still
-/// there.
-pub fn enter(root: Option<&Path>, visible: &[PathBuf], before: impl FnOnce(&Path)) -> Result<(), String> {
+/// What is mounted from here on is not seen outside.
+fn make_private() -> Result<(), String> {
     let slash = Path::new("/");
-    // What is mounted from here on is not seen outside.
     mount(NONE, slash, NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
-        .map_err(|error| failed("make private", slash, error))?;
+        .map_err(|error| failed("make private", slash, error))
+}
+
+/// Opens a file in such a way that nobody who gets hold of the open file writes
+/// to it, root included (proc(5), "/proc/pid/fd": what is opened there again has
+/// the mount of the first time).
+pub fn open_read_only(path: &Path) -> Result<File, String> {
+    make_private()?;
+    bind(path, path)?;
+    read_only(path)?;
+    let file = File::open(path).map_err(|error| failed("open", path, error))?;
+    umount2(path, MntFlags::MNT_DETACH).map_err(|error| failed("unmount", path, error))?;
+    Ok(file)
+}
+
+/// Puts the root together and makes it the root of this process. The visible
+/// can be written to, but for the program itself. `before` is called with the
+/// place where it lies, while the machine's files are still there.
+pub fn enter(plan: &Plan, before: impl FnOnce(&Path)) -> Result<(), String> {
+    let (root, visible, program) = (plan.root.as_deref(), plan.visible.as_slice(), &plan.program);
+    let slash = Path::new("/");
+    make_private()?;
     let used = |base: &Path| {
         root.is_some_and(|root| root.starts_with(base)) || visible.iter().any(|path| path.starts_with(base))
     };
@@ -67,12 +102,15 @@ pub fn enter(root: Option<&Path>, visible: &[PathBuf], before: impl FnOnce(&Path
         // Below /tmp it is made only now.
         make_point(&to, point).map_err(|error| failed("make", &to, error))?;
         bind(path, &to)?;
+        if path == program {
+            read_only(&to)?;
+        }
     }
     before(base);
-    // The machine's settings: who is root outside may write them from here too.
-    let settings = own("proc/sys");
-    bind(&settings, &settings)?;
-    read_only(&settings)?;
+    for place in MACHINES.iter().map(|path| own(path)).filter(|place| place.exists()) {
+        bind(&place, &place)?;
+        read_only(&place)?;
+    }
     chdir(base).map_err(|error| failed("enter", base, error))?;
     // pivot_root(2), "pivot_root(".", ".")": the old root comes to lie over the
     // new one, and is taken away.

@@ -78,7 +78,7 @@ pub enum Way {
     /// Mount and process namespaces alone, by real root.
     Root,
     /// `qemu -L`: the root is only a prefix, tried first; the rest of the
-    /// machine stays visible (fact 46).
+    /// machine stays visible (fact 46), but cannot be written to.
     Prefix,
     /// The runner of cargo's configuration, which we do not look into.
     Configured,
@@ -99,7 +99,7 @@ impl Way {
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|way| way.name() == name)
+        Self::ALL.into_iter().chain([Self::Configured]).find(|way| way.name() == name)
     }
 }
 
@@ -124,6 +124,8 @@ pub enum Message {
     /// It is about to start. `Err`: what it starts itself will not run, and why.
     Started {
         children: Result<(), String>,
+        /// Why it can write to this machine's files, where it can.
+        written: Option<String>,
     },
     Ended(End),
 }

@@ -2,19 +2,16 @@
 //! it ended.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Child;
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::channel::Door;
 use super::plan::{End, Message, Plan, Way};
-use super::sandbox::{ENTER, NOT_STARTED, SELF, invocation};
+use super::sandbox::{ENTER, SELF};
 use crate::report;
 
 /// Of each stream so much is kept for the report from its beginning, and as
@@ -32,6 +29,8 @@ pub struct Record {
     pub stderr: Kept,
     /// Why what the program starts itself will not run.
     pub no_children: Option<String>,
+    /// Why it can write to this machine's files, where it can.
+    pub written: Option<String>,
     pub way: Way,
 }
 
@@ -87,18 +86,14 @@ pub type Refusal = String;
 pub fn run(plan: &Plan, way: Way, output: Output) -> Result<Record, Refusal> {
     let begun = Instant::now();
     let door = Door::open().map_err(|error| format!("cannot open a socket: {error}"))?;
-    let mut child = start(plan, way, &door, output).map_err(|error| error.to_string())?;
+    let mut child = start(way, &door, output).map_err(|error| error.to_string())?;
     let (to_out, to_err): (Stream, Stream) = (report::program_out, report::program_err);
     let (to, safe) = if output == Output::Err { (to_err, true) } else { (to_out, false) };
     let passes = output != Output::Kept;
     let stdout = child.stdout.take().map(|stream| listen(stream, Pass { to, safe, passes }));
     let safe = output != Output::Own;
     let stderr = child.stderr.take().map(|stream| listen(stream, Pass { to: to_err, safe, passes }));
-    let told = match way {
-        Way::Prefix => without_namespaces(&mut child, plan.seconds, true),
-        Way::Configured => without_namespaces(&mut child, plan.seconds, false),
-        _ => attend(&mut child, &door, plan),
-    };
+    let told = attend(&mut child, &door, plan);
     let kept = |stream: Option<thread::JoinHandle<Kept>>| {
         stream.and_then(|thread| thread.join().ok()).unwrap_or_default()
     };
@@ -113,6 +108,7 @@ pub fn run(plan: &Plan, way: Way, output: Output) -> Result<Record, Refusal> {
         stdout,
         stderr,
         no_children: told.no_children,
+        written: told.written,
         way,
     })
 }
@@ -120,13 +116,14 @@ pub fn run(plan: &Plan, way: Way, output: Output) -> Result<Record, Refusal> {
 struct Told {
     end: End,
     no_children: Option<String>,
+    written: Option<String>,
 }
 
-fn start(plan: &Plan, way: Way, door: &Door, output: Output) -> Result<Child, crate::process::ProcessError> {
+fn start(way: Way, door: &Door, output: Output) -> Result<Child, crate::process::ProcessError> {
     let read_stdout = output != Output::Own;
     let enter = |way: Way| [ENTER, way.name(), door.name()].map(str::to_owned);
     match way {
-        Way::Namespaces | Way::Root => {
+        Way::Namespaces | Way::Root | Way::Prefix | Way::Configured => {
             crate::process::Invocation::new(SELF).args(enter(way)).start_read(read_stdout)
         }
         Way::Sudo => {
@@ -137,16 +134,6 @@ fn start(plan: &Plan, way: Way, door: &Door, output: Output) -> Result<Child, cr
                 .args([program])
                 .args(enter(way))
                 .start_read(read_stdout)
-        }
-        Way::Configured => invocation(plan, None).start_read_in_group(read_stdout),
-        Way::Prefix => {
-            let emulator = plan.emulator.as_ref();
-            let mut invocation = invocation(plan, emulator.map(|emulator| emulator.path.clone()));
-            if let Some(root) = &plan.root {
-                let prefix = ["-L".into(), root.clone().into_os_string()];
-                invocation.args.splice(0..0, prefix);
-            }
-            invocation.start_read_in_group(read_stdout)
         }
     }
 }
@@ -174,6 +161,7 @@ fn attend(child: &mut Child, door: &Door, plan: &Plan) -> Result<Told, Refusal> 
     // The first process has only bad news, the second waits for its orders.
     let _ = line.send(plan);
     let mut no_children = None;
+    let mut written = None;
     let mut end = None;
     while let Ok(Some(message)) = line.receive::<Message>() {
         match message {
@@ -181,7 +169,10 @@ fn attend(child: &mut Child, door: &Door, plan: &Plan) -> Result<Told, Refusal> 
                 let _ = child.wait();
                 return Err(error);
             }
-            Message::Started { children } => no_children = children.err(),
+            Message::Started { children, written: why } => {
+                no_children = children.err();
+                written = why;
+            }
             Message::Ended(ended) => {
                 end = Some(ended);
                 break;
@@ -189,34 +180,7 @@ fn attend(child: &mut Child, door: &Door, plan: &Plan) -> Result<Told, Refusal> 
         }
     }
     let early = gone(child);
-    end.map(|end| Told { end, no_children }).ok_or(early)
-}
-
-/// Waits for a program that runs among the machine's own processes, in a group.
-fn without_namespaces(child: &mut Child, seconds: u64, emulated: bool) -> Result<Told, Refusal> {
-    let group = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let (done, timer) = mpsc::channel::<()>();
-    let watch = thread::spawn(move || {
-        let late = timer.recv_timeout(Duration::from_secs(seconds)) == Err(mpsc::RecvTimeoutError::Timeout);
-        if late {
-            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-        }
-        late
-    });
-    let status = child.wait().map_err(|error| error.to_string())?;
-    let _ = done.send(());
-    let late = watch.join().unwrap_or_default();
-    // What it left behind.
-    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-    let end = match (late, status.code(), status.signal()) {
-        (true, ..) => End::TimedOut(seconds),
-        (_, Some(code), _) => End::Exited(code),
-        (_, None, signal) => End::Signal(signal.unwrap_or(0)),
-    };
-    let no_children = Some(format!(
-        "{NOT_STARTED}: only namespaces can teach the kernel to start programs of another machine"
-    ));
-    Ok(Told { end, no_children: no_children.filter(|_| emulated) })
+    end.map(|end| Told { end, no_children, written }).ok_or(early)
 }
 
 /// One of our own streams.

@@ -20,11 +20,12 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, wait};
-use nix::unistd::{Pid, getegid, geteuid, getgid, getuid};
+use nix::unistd::{Pid, getegid, geteuid, getgid, getuid, setsid};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::channel::Line;
-use super::mounts;
 use super::plan::{Emulator, End, Message, Plan, Way};
+use super::{kept, mounts};
 use crate::process::Invocation;
 
 /// The first arguments by which this program calls itself.
@@ -45,7 +46,10 @@ pub const SELF: &str = "/proc/self/exe";
 pub fn entry(args: &[OsString]) -> Option<u8> {
     let words: Vec<&str> = args.iter().skip(1).map_while(|arg| arg.to_str()).collect();
     match words.as_slice() {
-        [ENTER, way, door] => Some(enter(Way::parse(way)?, door)),
+        [ENTER, way, door] => Some(match Way::parse(way)? {
+            way @ (Way::Prefix | Way::Configured) => kept::enter(way, door),
+            way => enter(way, door),
+        }),
         [INIT, way, door] => Some(init(Way::parse(way)?, door)),
         [MAP, pid] => Some(map_for(pid)),
         _ => None,
@@ -193,6 +197,8 @@ fn start_init(way: Way, door: &str) -> Result<u8, String> {
 /// Process 1 of the root.
 fn init(way: Way, door: &str) -> u8 {
     end_with_parent();
+    // Without the terminal, into which a program could put words for the shell (ioctl_tty(2), TIOCSTI).
+    let _ = setsid();
     let Ok(mut line) = Line::to(door) else { return 1 };
     let Ok(Some(plan)) = line.receive::<Plan>() else { return 1 };
     match run(way, &plan, &mut line) {
@@ -207,10 +213,7 @@ fn init(way: Way, door: &str) -> u8 {
 fn run(way: Way, plan: &Plan, line: &mut Line) -> Result<End, String> {
     // Held open: in the root it may not be there.
     let emulator = match &plan.emulator {
-        Some(emulator) => Some(
-            File::open(&emulator.path)
-                .map_err(|error| format!("cannot open {}: {error}", emulator.path.display()))?,
-        ),
+        Some(emulator) => Some(mounts::open_read_only(&emulator.path)?),
         None => None,
     };
     // As root all users are mapped from outside, by a process that must be
@@ -220,7 +223,7 @@ fn run(way: Way, plan: &Plan, line: &mut Line) -> Result<End, String> {
         false => None,
     };
     let mut children = Ok(());
-    mounts::enter(plan.root.as_deref(), &plan.visible, |base| {
+    mounts::enter(plan, |base| {
         limit_processes(base);
         children = match &plan.emulator {
             // The kernel would call the emulator to start the emulator.
@@ -234,17 +237,19 @@ fn run(way: Way, plan: &Plan, line: &mut Line) -> Result<End, String> {
             None => Ok(()),
         };
     })?;
-    if way != Way::Root {
-        drop_privileges(plan, mapper)?;
+    match way {
+        Way::Root => drop_capabilities()?,
+        _ => drop_privileges(plan, mapper)?,
     }
+    let _ = prctl::set_no_new_privs();
     limit(way);
     let mut child = match start(plan, emulator.as_ref()) {
         Ok(child) => {
-            let _ = line.send(&Message::Started { children });
+            let _ = line.send(&Message::Started { children, written: None });
             child
         }
         Err(error) => {
-            let _ = line.send(&Message::Started { children });
+            let _ = line.send(&Message::Started { children, written: None });
             return Ok(End::NotStarted(error.raw_os_error().unwrap_or(0)));
         }
     };
@@ -296,8 +301,35 @@ fn drop_privileges(plan: &Plan, mapper: Option<Mapper>) -> Result<(), String> {
         }
     }
     end_with_parent();
-    let _ = prctl::set_no_new_privs();
     Ok(())
+}
+
+/// Without a user namespace the program is root of the whole machine. It keeps
+/// what root may do with the files that it sees; devices, mounts, modules and
+/// other processes are not its business (capabilities(7)).
+fn drop_capabilities() -> Result<(), String> {
+    let kept = CapabilitySet::CHOWN
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::FOWNER
+        | CapabilitySet::FSETID
+        | CapabilitySet::KILL
+        | CapabilitySet::SETGID
+        | CapabilitySet::SETUID
+        | CapabilitySet::NET_BIND_SERVICE;
+    let refused = |error: rustix::io::Errno| format!("cannot drop root's capabilities: {error}");
+    let now = rustix::thread::capabilities(None).map_err(refused)?;
+    for one in CapabilitySet::all().difference(kept).iter() {
+        // One that this kernel does not know is not there to be dropped.
+        if rustix::thread::capability_is_in_bounding_set(one).unwrap_or_default() {
+            rustix::thread::remove_capability_from_bounding_set(one).map_err(refused)?;
+        }
+    }
+    let sets = CapabilitySets {
+        effective: now.effective & kept,
+        permitted: now.permitted & kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, sets).map_err(refused)
 }
 
 /// Children of the program are started by the kernel, which must know the

@@ -23,6 +23,8 @@ pub struct Trial {
     pub said: Vec<String>,
     /// Why what it starts will not run, where it is so.
     pub no_children: Option<String>,
+    /// Why it could write to this machine's files, where it could.
+    pub written: Option<String>,
     /// Where an illegal instruction stands.
     pub fault: Option<Fault>,
     /// What the static verdict and the loader say differently.

@@ -141,6 +141,7 @@ fn failed_documentation(settled: &Settled, triple: &str, tests: Vec<String>) -> 
         seconds: 0.0,
         said: Vec::new(),
         no_children: None,
+        written: None,
         fault: None,
         mismatches: Vec::new(),
         also_missing: Vec::new(),
@@ -229,6 +230,7 @@ pub fn trial(
         seconds: record.seconds,
         said: words[words.len().saturating_sub(SAID)..].iter().map(|line| (*line).to_owned()).collect(),
         no_children: record.no_children,
+        written: record.written,
         fault,
         mismatches: compared.mismatches,
         also_missing: compared.also_missing,
@@ -285,7 +287,8 @@ pub fn summary(trials: &[Trial], documentation: Option<Counts>) -> (Vec<String>,
             false => format!("root {}, {}, {emulator}{cpu}", around.root, around.way),
         };
         lines.push(format!("{triple} ({place}): {}", parts.join("; ")));
-        if let Some(why) = own.iter().find_map(|trial| trial.no_children.as_ref()) {
+        let whys = own.iter().find_map(|trial| trial.no_children.as_ref());
+        for why in whys.into_iter().chain(own.iter().find_map(|trial| trial.written.as_ref())) {
             lines.push(format!("{triple}: {why}"));
         }
     }
