@@ -106,17 +106,18 @@ impl OnPlatform {
 #[derive(Debug)]
 pub struct Judge<'p> {
     platform: &'p Arc<Platform>,
+    bind: Bind,
     systems: Vec<(&'p System, Described<'p>)>,
 }
 
 impl<'p> Judge<'p> {
     /// `beside`: files that come with those judged.
-    pub fn new(platform: &'p Arc<Platform>, beside: &[Beside]) -> Self {
+    pub fn new(platform: &'p Arc<Platform>, beside: &[Beside], bind: Bind) -> Self {
         let described = |system: &'p System| {
             let own = beside.iter().filter(|(_, _, object)| object.arch.same_as(system.arch()));
             (system, Described::new(system).with_beside(own.cloned()))
         };
-        Self { platform, systems: platform.systems().iter().map(described).collect() }
+        Self { platform, bind, systems: platform.systems().iter().map(described).collect() }
     }
 
     /// Judges a file that was read with its bindings.
@@ -140,7 +141,7 @@ impl<'p> Judge<'p> {
             found.outcome = Outcome::Undecided;
             return found;
         };
-        let verdict = load(&subject, described, Bind::Everything);
+        let verdict = load(&subject, described, self.bind);
         found.libraries = libraries(&verdict, system);
         found.packages = packages(&found.libraries);
         found.outcome = outcome(&verdict);

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cpu::Cpu;
 use self::elf::Choose;
-pub use self::elf::{Code, Exports, Found, Spot, code_at};
+pub use self::elf::{Code, Exports, Found, Spot, code_at, gnu_hash};
 pub use self::format::Format;
 pub use self::linkable::{Linkable, Open, Place, Referrer, Unread, archive, definitions, referrers};
 pub use self::machine::{Arch, Class, Endian, libc_of_interpreter};
@@ -386,6 +386,8 @@ pub struct Bindings {
     /// Strong undefined names that only `.symtab` has: traces of a linker that
     /// was told to leave references unresolved (fact 23).
     pub leftovers: Vec<String>,
+    /// `.symtab` is there.
+    pub has_symbol_table: bool,
     /// `R_*_NONE` in `DT_JMPREL`, another such trace.
     pub empty_plt_slots: usize,
     /// `DF_1_NODEFLIB`: no default folders for its needs.

@@ -9,7 +9,7 @@ use super::runs_on;
 use crate::artifact::{Artifact, Role};
 use crate::diff;
 use crate::exit::{Happened, USAGE};
-use crate::loader::Object;
+use crate::loader::{Bind, Object};
 use crate::platform::Platform;
 use crate::release::{Holds, Member, Release};
 use crate::report::model::Verdict;
@@ -62,8 +62,10 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
 /// those that were picked.
 pub fn hold(release: &mut Release, platforms: &[(String, Arc<Platform>)], picked: bool) {
     let beside: Vec<Beside> = release.members.iter().filter_map(library).flatten().collect();
-    let judges: Vec<_> =
-        platforms.iter().map(|(name, platform)| (name, platform, Judge::new(platform, &beside))).collect();
+    let judges: Vec<_> = platforms
+        .iter()
+        .map(|(name, platform)| (name, platform, Judge::new(platform, &beside, Bind::Causes)))
+        .collect();
     release.members.par_iter_mut().for_each(|member| {
         let Holds::Facts(facts) = &member.holds else { return };
         // A saved report has what was needed for its lints, not what the loader binds.

@@ -18,17 +18,21 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
         return;
     }
     let lacking = verdict.lacking();
+    let by_name = by_name(verdict);
     let (mut problems, mut undecided, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for one in &verdict.loaded {
         let needed_by = || one.path.clone();
         for need in &one.object.version_needs {
+            let found = by_name.get(need.file.as_str()).map(|found| (found, &found.object.versions));
+            if let Some((_, Versions::Nodes(nodes) | Versions::AtLeast(nodes))) = found
+                && nodes.contains(&need.version)
+            {
+                continue;
+            }
             let (file, version) = (need.file.clone(), need.version.clone());
-            let found = verdict.loaded.iter().find(|other| other.names.contains(&need.file));
-            match found.map(|found| (found, &found.object.versions)) {
+            match found {
                 None if lacking.contains(&need.file) => {}
                 None => problems.push(Problem::VersionOfNothing { file, version, needed_by: needed_by() }),
-                Some((_, Versions::Nodes(nodes) | Versions::AtLeast(nodes)))
-                    if nodes.contains(&need.version) => {}
                 Some((_, Versions::Nodes(_))) if need.weak => {
                     warnings.push(Warning::WeakVersion { file, version, needed_by: needed_by() });
                 }
@@ -78,6 +82,17 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
     verdict.warnings.extend(warnings);
 }
 
+/// What is loaded, by the names that it was asked by.
+fn by_name(verdict: &Verdict) -> HashMap<&str, &Loaded> {
+    let mut by_name = HashMap::new();
+    for one in &verdict.loaded {
+        for name in &one.names {
+            by_name.entry(name.as_str()).or_insert(one);
+        }
+    }
+    by_name
+}
+
 /// Every strong reference against the definitions of all that is loaded.
 pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdict) {
     let musl = provider.is_musl();
@@ -94,14 +109,9 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
     let (mut problems, mut undecided) = (Vec::new(), Vec::new());
     let whose = match bind {
         Bind::Subject => &verdict.loaded[..1.min(verdict.loaded.len())],
-        Bind::Everything => &verdict.loaded[..],
+        Bind::Everything | Bind::Causes => &verdict.loaded[..],
     };
-    let mut by_name: HashMap<&str, &Loaded> = HashMap::new();
-    for one in &verdict.loaded {
-        for name in &one.names {
-            by_name.entry(name).or_insert(one);
-        }
-    }
+    let by_name = by_name(verdict);
     let mut known: HashMap<Reference<'_>, Search> = HashMap::new();
     for (at, one) in whose.iter().enumerate() {
         let imports = match one.object.imports() {
@@ -113,8 +123,10 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
             }
         };
         for import in imports.iter().filter(|import| !import.weak) {
-            let reference =
-                Reference { name: &import.name, version: import.version.as_deref(), exact: import.exact };
+            if bind == Bind::Causes && !musl && is_of_lacking(import, one, &lacking, verdict) {
+                continue;
+            }
+            let reference = Reference::of(import);
             // Most are where `DT_VERNEED` says; that another file has it before decides nothing.
             let own = import.file.as_deref().filter(|_| !musl && !import.copied && import.version.is_some());
             let own = own.and_then(|file| by_name.get(file)).map(|one| &one.object.offers);
@@ -166,6 +178,9 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
                 }),
                 _ => {
                     let because = because(import, one, &lacking, verdict);
+                    if bind == Bind::Causes && because.is_some() {
+                        continue;
+                    }
                     let unsure = because == Some(Because::Library)
                         && match (&import.version, &import.file) {
                             (Some(_), Some(file)) => unsure.contains(&file),
@@ -209,7 +224,7 @@ fn search(loaded: &[Loaded], reference: Reference<'_>, musl: bool, skip: Option<
     let mut result = Search::default();
     for (at, one) in loaded.iter().enumerate().filter(|(at, _)| Some(*at) != skip) {
         let answer = match musl {
-            true => one.object.offers.offers_any(reference.name),
+            true => one.object.offers.offers_any(reference),
             false => one.object.offers.offers(reference),
         };
         match answer {
@@ -237,16 +252,26 @@ fn no_version_table(found: &Loaded, import: &Import, needed_by: &str) -> Option<
     })
 }
 
-fn because(import: &Import, one: &Loaded, lacking: &[String], verdict: &Verdict) -> Option<Because> {
-    let node_missing = verdict.problems.iter().any(|problem| match problem {
+/// Whether it is for a version of a library that is missing, or may be, or that has no such version.
+fn is_of_lacking(import: &Import, one: &Loaded, lacking: &[String], verdict: &Verdict) -> bool {
+    import.version.is_some()
+        && (import.file.as_ref().is_some_and(|file| lacking.contains(file))
+            || node_is_missing(import, one, verdict))
+}
+
+fn node_is_missing(import: &Import, one: &Loaded, verdict: &Verdict) -> bool {
+    verdict.problems.iter().any(|problem| match problem {
         Problem::Version { file, version, needed_by, .. } => {
             *needed_by == one.path
                 && import.file.as_ref() == Some(file)
                 && import.version.as_ref() == Some(version)
         }
         _ => false,
-    });
-    if node_missing {
+    })
+}
+
+fn because(import: &Import, one: &Loaded, lacking: &[String], verdict: &Verdict) -> Option<Because> {
+    if node_is_missing(import, one, verdict) {
         return Some(Because::Version);
     }
     // A symbol whose version names a library that is there would be in that one.

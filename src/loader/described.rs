@@ -181,18 +181,25 @@ impl Offers for DescribedLibrary {
         if reference.version.is_some_and(|version| facts.later_nodes.iter().any(|node| node == version)) {
             return Answer::Unknown;
         }
-        match facts.find(reference.name) {
+        match facts.find(reference.hash()) {
             None => Answer::Unknown,
-            Some(found) if accepts(found.iter().copied(), facts.has_version_table, reference) => Answer::Yes,
-            Some(_) => Answer::No,
+            Some(found) => match accepts(found, facts.has_version_table, reference) {
+                true => Answer::Yes,
+                false => Answer::No,
+            },
         }
     }
 
-    fn offers_any(&self, name: &str) -> Answer {
-        match self.0.facts.as_ref().and_then(|facts| facts.find(name)) {
+    fn offers_any(&self, reference: Reference<'_>) -> Answer {
+        match self.0.facts.as_ref().and_then(|facts| facts.find(reference.hash())) {
             None => Answer::Unknown,
-            Some(found) if found.iter().any(|one| !one.hidden) => Answer::Yes,
-            Some(_) => Answer::No,
+            Some(mut found) => {
+                if found.any(|one| !one.hidden) {
+                    Answer::Yes
+                } else {
+                    Answer::No
+                }
+            }
         }
     }
 
@@ -218,8 +225,8 @@ impl Offers for OneOf {
         self.all(|one| one.offers(reference))
     }
 
-    fn offers_any(&self, name: &str) -> Answer {
-        self.all(|one| one.offers_any(name))
+    fn offers_any(&self, reference: Reference<'_>) -> Answer {
+        self.all(|one| one.offers_any(reference))
     }
 
     fn has_version_table(&self) -> Option<bool> {
@@ -339,12 +346,12 @@ struct Own(Vec<u64>);
 
 impl Offers for Own {
     fn offers(&self, reference: Reference<'_>) -> Answer {
-        self.offers_any(reference.name)
+        self.offers_any(reference)
     }
 
-    fn offers_any(&self, name: &str) -> Answer {
+    fn offers_any(&self, reference: Reference<'_>) -> Answer {
         // `Facts::of` sorts them.
-        match self.0.binary_search(&platform::hash(name.as_bytes())) {
+        match self.0.binary_search(&reference.hash()) {
             Ok(_) => Answer::Yes,
             Err(_) => Answer::No,
         }

@@ -159,6 +159,9 @@ pub enum Bind {
     Subject,
     /// Those of its libraries too, as the loader does.
     Everything,
+    /// As before, without what only follows: the symbols of a library or of a version that is missing, or that may
+    /// be.
+    Causes,
 }
 
 /// Loads a file and all that it needs, binds every reference, and tells all

@@ -1,18 +1,46 @@
 //! What the loader needs to know of one file.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::artifact::{Arch, Artifact, Bindings, Found, Import, VersionNeed};
+use crate::artifact::{Arch, Artifact, Bindings, Found, Import, VersionNeed, gnu_hash};
+use crate::platform;
 
 /// A reference to a symbol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reference<'r> {
     pub name: &'r str,
     /// The version node asked for.
     pub version: Option<&'r str>,
     /// A definition without a version will not do (the hidden bit of `vna_other`).
     pub exact: bool,
+    /// Of the name, as descriptions have it and as files do: many libraries are asked.
+    hash: u64,
+    gnu_hash: u32,
+}
+
+impl<'r> Reference<'r> {
+    pub fn of(import: &'r Import) -> Self {
+        Self {
+            name: &import.name,
+            version: import.version.as_deref(),
+            exact: import.exact,
+            hash: platform::hash(import.name.as_bytes()),
+            gnu_hash: gnu_hash(import.name.as_bytes()),
+        }
+    }
+
+    /// The platforms' hash of the name.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl Hash for Reference<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +64,7 @@ pub trait Offers: fmt::Debug + Send + Sync {
     fn offers(&self, reference: Reference<'_>) -> Answer;
 
     /// Whether musl takes one: any that is not hidden, whatever its version.
-    fn offers_any(&self, name: &str) -> Answer;
+    fn offers_any(&self, reference: Reference<'_>) -> Answer;
 
     /// `DT_VERSYM` is there; `None`: not known.
     fn has_version_table(&self) -> Option<bool>;
@@ -68,13 +96,13 @@ pub(super) fn accepts<'f>(
 
 impl Offers for Bindings {
     fn offers(&self, reference: Reference<'_>) -> Answer {
-        let found = self.exports.find(reference.name);
+        let found = self.exports.find_by(reference.name, reference.gnu_hash);
         let yes = accepts(found, self.exports.has_version_table(), reference);
         if yes { Answer::Yes } else { Answer::No }
     }
 
-    fn offers_any(&self, name: &str) -> Answer {
-        match self.exports.find(name).any(|one| !one.hidden) {
+    fn offers_any(&self, reference: Reference<'_>) -> Answer {
+        match self.exports.find_by(reference.name, reference.gnu_hash).any(|one| !one.hidden) {
             true => Answer::Yes,
             false => Answer::No,
         }
@@ -94,7 +122,7 @@ impl Offers for Unread {
         Answer::Unknown
     }
 
-    fn offers_any(&self, _: &str) -> Answer {
+    fn offers_any(&self, _: Reference<'_>) -> Answer {
         Answer::Unknown
     }
 

@@ -1,6 +1,7 @@
 //! Finding needed libraries: `elf/dl-load.c`, `_dl_map_object`; for musl
 //! `ldso/dynlink.c`, `load_library`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Loaded, Object, Probe, Problem, Provider, Subject, Undecided, Verdict};
@@ -32,13 +33,32 @@ pub(super) fn load_all(subject: &Subject, provider: &dyn Provider, verdict: &mut
     });
     let interpreter =
         subject.interpreter.as_deref().and_then(|path| open_interpreter(path, subject, provider, verdict));
+    let mut index = Index::default();
+    index.add(0, &verdict.loaded[0]);
     let mut at = 0;
     while at < verdict.loaded.len() {
-        let needed = verdict.loaded[at].object.needed.clone();
-        for name in needed {
-            take(&name, at, interpreter.as_ref(), provider, verdict);
+        let object = Arc::clone(&verdict.loaded[at].object);
+        for name in &object.needed {
+            take(name, at, interpreter.as_ref(), provider, verdict, &mut index);
         }
         at += 1;
+    }
+}
+
+/// What is loaded, by its place in the list. A file answers to the names it was asked by, and to its `DT_SONAME`; of
+/// several the first one loaded does.
+#[derive(Default)]
+struct Index {
+    names: HashMap<String, usize>,
+    paths: HashMap<String, usize>,
+}
+
+impl Index {
+    fn add(&mut self, at: usize, loaded: &Loaded) {
+        for name in loaded.names.iter().chain(&loaded.object.soname) {
+            self.names.entry(name.clone()).or_insert(at);
+        }
+        self.paths.entry(loaded.path.clone()).or_insert(at);
     }
 }
 
@@ -79,8 +99,10 @@ fn take(
     interpreter: Option<&Loaded>,
     provider: &dyn Provider,
     verdict: &mut Verdict,
+    index: &mut Index,
 ) {
-    if let Some(known) = verdict.loaded.iter_mut().find(|one| answers_to(one, name)) {
+    if let Some(known) = index.names.get(name) {
+        let known = &mut verdict.loaded[*known];
         if !known.names.iter().any(|own| own == name) {
             known.names.push(name.to_owned());
         }
@@ -92,6 +114,7 @@ fn take(
         let mut loader = loader.clone();
         loader.needed_by = Some(needed_by);
         loader.names.push(name.to_owned());
+        index.add(verdict.loaded.len(), &loader);
         verdict.loaded.push(loader);
         return;
     }
@@ -107,12 +130,15 @@ fn take(
     match find(name, needed_by, provider, &verdict.loaded) {
         Outcome::Found(path, object, given) => {
             // The same file under another name is loaded once.
-            if let Some(known) = verdict.loaded.iter_mut().find(|one| one.path == path) {
-                known.names.push(name.to_owned());
+            if let Some(known) = index.paths.get(&path) {
+                index.names.insert(name.to_owned(), *known);
+                verdict.loaded[*known].names.push(name.to_owned());
                 return;
             }
             let names = vec![name.to_owned()];
-            verdict.loaded.push(Loaded { path, names, object, needed_by: Some(needed_by), given });
+            let loaded = Loaded { path, names, object, needed_by: Some(needed_by), given };
+            index.add(verdict.loaded.len(), &loaded);
+            verdict.loaded.push(loaded);
         }
         Outcome::Stopped(path, why) => verdict.problems.push(Problem::Library {
             name: name.to_owned(),

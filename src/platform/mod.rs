@@ -24,6 +24,7 @@ mod registry;
 mod renames;
 #[cfg(test)]
 mod round_trip;
+mod rows;
 mod system;
 mod tree;
 mod write;

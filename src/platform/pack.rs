@@ -78,13 +78,11 @@ pub struct Part {
     pub size: u32,
 }
 
-/// All that has one file name.
-#[derive(Debug, Serialize, Deserialize)]
+/// All that has one file name. It is read as `rows::Row`.
+#[derive(Debug, Serialize)]
 pub struct Row<'a> {
     pub name: &'a str,
-    #[serde(borrow)]
     pub places: Vec<Place<'a>>,
-    #[serde(borrow)]
     pub facts: Vec<PackedFacts<'a>>,
 }
 

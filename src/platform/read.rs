@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use super::draft::About;
 use super::fingerprint::{cut, decode, hash};
 use super::pack::{
-    Broken, Family, Header, MAGIC, MOST_SYSTEMS, OPEN, OTHERS, Part, Row, SymbolsAt, TRIPLET, inflate, record,
+    Broken, Family, Header, MAGIC, MOST_SYSTEMS, OPEN, OTHERS, Part, SymbolsAt, TRIPLET, inflate, record,
 };
+use super::rows::{Block, Row};
 use super::write::Packages;
 
 /// The header may not unpack to more bytes.
@@ -24,52 +25,16 @@ pub struct Pack {
     packages: Part,
     packages_unpacked: OnceLock<Result<Vec<u8>, Broken>>,
     others: Vec<Part>,
+    others_unpacked: Vec<OnceLock<Result<Others, Broken>>>,
     open: Vec<Part>,
     open_unpacked: Vec<OnceLock<Result<Open, Broken>>>,
 }
 
+/// Other paths: the width of their fingerprints, and these, with the systems that have them.
+type Others = (u8, Vec<(u64, Vec<u64>)>);
+
 /// Open names: the width of their fingerprints, and these.
 type Open = (u8, Vec<u64>);
-
-/// Rows, unpacked.
-#[derive(Debug)]
-struct Block {
-    bytes: Vec<u8>,
-    /// Where each row starts.
-    starts: Vec<u32>,
-}
-
-impl Block {
-    fn new(bytes: Vec<u8>) -> Result<Self, Broken> {
-        let mut starts = Vec::new();
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            starts.push((bytes.len() - rest.len()) as u32);
-            rest = record::<Row<'_>>(rest)?.1;
-        }
-        Ok(Self { bytes, starts })
-    }
-
-    fn row(&self, at: usize) -> Result<Row<'_>, Broken> {
-        let start = self.starts[at] as usize;
-        Ok(record(&self.bytes[start..])?.0)
-    }
-
-    fn find(&self, name: &str) -> Result<Option<Row<'_>>, Broken> {
-        let (mut low, mut high) = (0, self.starts.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            // A row starts with its name.
-            let (found, _) = record::<&str>(&self.bytes[self.starts[middle] as usize..])?;
-            match found.cmp(name) {
-                std::cmp::Ordering::Equal => return self.row(middle).map(Some),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        Ok(None)
-    }
-}
 
 impl Pack {
     /// Whether the bytes start as a description does.
@@ -105,6 +70,7 @@ impl Pack {
             blocks,
             packages,
             packages_unpacked: OnceLock::new(),
+            others_unpacked: others.iter().map(|_| OnceLock::new()).collect(),
             others,
             open_unpacked: open.iter().map(|_| OnceLock::new()).collect(),
             open,
@@ -129,30 +95,29 @@ impl Pack {
     pub fn rows_named<'p>(&'p self, start: &'p str) -> impl Iterator<Item = Result<Row<'p>, Broken>> {
         let after = self.blocks.partition_point(|(first, _)| first.as_str() <= start);
         let blocks = after.saturating_sub(1)..self.blocks.len();
-        let rows = blocks.flat_map(|at| {
-            let block = self.block(at);
-            let count = block.as_ref().map_or(1, |block| block.starts.len());
-            (0..count).map(move |row| block.clone().and_then(|block| block.row(row)))
+        let rows = blocks.flat_map(move |at| {
+            let block = self.block(at).and_then(|block| Ok((block, block.from(start)?)));
+            let (first, after) = block.as_ref().map_or((0, 1), |(block, first)| (*first, block.len()));
+            (first..after).map(move |row| block.clone().and_then(|(block, _)| block.row(row)))
         });
-        let is_before = move |row: &Result<Row<'_>, Broken>| row.as_ref().is_ok_and(|row| row.name < start);
-        let fits =
-            move |row: &Result<Row<'_>, Broken>| !row.as_ref().is_ok_and(|row| !row.name.starts_with(start));
-        rows.skip_while(is_before).take_while(fits)
+        rows.take_while(move |row| !row.as_ref().is_ok_and(|row| !row.name.starts_with(start)))
     }
 
     /// Whether a path is among a system's other shared objects. `path` has its
     /// triplet replaced.
     pub fn has_other(&self, system: usize, path: &str) -> Result<bool, Broken> {
         let hash = hash(path.as_bytes());
-        let family = self.raw(self.others[(hash % OTHERS) as usize])?;
-        let (family, _) = record::<Family<'_>>(family)?;
-        let wanted = cut(hash, family.width);
-        for group in family.groups.iter().filter(|group| group.systems >> system & 1 == 1) {
-            if list(group.bytes, group.count, group.rice)?.binary_search(&wanted).is_ok() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let at = (hash % OTHERS) as usize;
+        let unpack = || {
+            let (family, _) = record::<Family<'_>>(self.raw(self.others[at])?)?;
+            let lists = family.groups.iter();
+            let lists = lists.map(|group| Ok((group.systems, list(group.bytes, group.count, group.rice)?)));
+            Ok((family.width, lists.collect::<Result<Vec<_>, _>>()?))
+        };
+        let (width, lists) = self.others_unpacked[at].get_or_init(unpack).as_ref().map_err(Clone::clone)?;
+        let wanted = cut(hash, *width);
+        let own = lists.iter().filter(|(systems, _)| systems >> system & 1 == 1);
+        Ok(own.into_iter().any(|(_, list)| list.binary_search(&wanted).is_ok()))
     }
 
     /// Whether a name is one that partial libraries have if it is stored.

@@ -41,7 +41,9 @@ fn found(drafts: &[Draft], open: &[u64], surety: u8, name: &str) -> Vec<Option<u
     let bytes = write(drafts, surety, open).unwrap().bytes;
     let systems = System::all(&Arc::new(Pack::open(bytes.into()).unwrap()));
     let one = |system: &System| match system.probe("/lib/liba.so.1") {
-        Probe::Library(all) => all[0].facts.as_ref().unwrap().find(name).map(|found| found.len()),
+        Probe::Library(all) => {
+            all[0].facts.as_ref().unwrap().find(hash(name.as_bytes())).map(Iterator::count)
+        }
         other => panic!("{other:?}"),
     };
     systems.iter().map(one).collect()

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::draft::About;
-use super::fingerprint::hash;
 use super::pack::{
     Broken, DEFINES_VERSIONS, HAS_VERSION_TABLE, NO_DEFAULT_FOLDERS, PARTIAL, PackedFacts, PackedWhat, Place,
     RELR, SymbolsAt,
@@ -227,9 +226,10 @@ impl System {
             let row = row?;
             for place in row.places.iter().filter(|place| place.systems >> bit & 1 == 1) {
                 let facts = match place.what {
-                    PackedWhat::Library(at) => row.facts.get(at as usize),
+                    PackedWhat::Library(at) => row.facts(at)?,
                     _ => None,
                 };
+                let facts = facts.as_ref();
                 visit(Item {
                     folder: place.folder.replace(super::pack::TRIPLET, &self.about.triplet),
                     name: row.name,
@@ -327,9 +327,9 @@ impl Described {
                     PackedWhat::NotElf => return Ok(Probe::NotElf),
                     PackedWhat::Listed => libraries.push(Arc::new(self.library(&path, place, None))),
                     PackedWhat::Library(at) => {
-                        let facts = row.as_ref().and_then(|row| row.facts.get(at as usize));
+                        let facts = row.as_ref().map(|row| row.facts(at)).transpose()?.flatten();
                         let facts = facts.ok_or_else(|| Broken("a library has no facts".to_owned()))?;
-                        libraries.push(Arc::new(self.library(&path, place, Some(facts))));
+                        libraries.push(Arc::new(self.library(&path, place, Some(&facts))));
                     }
                 }
             }
@@ -507,10 +507,10 @@ impl LibraryFacts {
         Some(self.symbols()?.len())
     }
 
-    /// The definitions of a name that are known, as `Exports::find` gives them
-    /// for a file. `None`: none is known, and there may be one.
-    pub fn find(&self, name: &str) -> Option<Vec<Found<'_>>> {
-        let hash = hash(name.as_bytes());
+    /// The definitions known of the name with this hash, as `Exports::find`
+    /// gives them for a file. `None`: none is known, and there may be one.
+    pub fn find(&self, hash: u64) -> Option<impl Iterator<Item = Found<'_>>> {
+        let source = self.symbols.as_ref()?;
         let symbols = self.symbols()?;
         let found = symbols.find(hash).filter_map(|(node, hidden)| {
             let version = usize::from(node).checked_sub(1).and_then(|at| self.bound_to.get(at));
@@ -526,11 +526,13 @@ impl LibraryFacts {
             };
             Some(Found { index: self.has_version_table.then_some(index), hidden, version })
         });
-        let found: Vec<_> = found.collect();
-        let source = self.symbols.as_ref()?;
-        if found.is_empty() && source.partial && !symbols.is_known_to_lack(hash, &source.pack) {
+        let mut found = found.peekable();
+        let perhaps = |source: &SymbolSource| {
+            self.open_ended || source.partial && !symbols.is_known_to_lack(hash, &source.pack)
+        };
+        if found.peek().is_none() && perhaps(source) {
             return None;
         }
-        (!found.is_empty() || !self.open_ended).then_some(found)
+        Some(found)
     }
 }

@@ -58,10 +58,12 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             });
         }
         // Sections that lie cost the trace, not the verdict.
-        let leftovers = self.leftovers(&exports).unwrap_or_default();
+        // What cannot be read may be there.
+        let leftovers = self.leftovers(&exports).unwrap_or(Some(Vec::new()));
         Ok(Bindings {
             imports,
-            leftovers,
+            has_symbol_table: leftovers.is_some(),
+            leftovers: leftovers.unwrap_or_default(),
             empty_plt_slots: self.empty_plt_slots(dynamic)?,
             no_default_folders: dynamic.flags_1 & NO_DEFAULT_FOLDERS != 0,
             exports,

@@ -193,7 +193,12 @@ impl Exports {
 
     /// The definitions of a name, in the order in which the loader meets them.
     pub fn find<'e>(&'e self, name: &'e str) -> impl Iterator<Item = Found<'e>> {
-        self.candidates(name.as_bytes()).into_iter().filter_map(|index| {
+        self.find_by(name, gnu_hash(name.as_bytes()))
+    }
+
+    /// The same, with the name's hash (`gnu_hash`).
+    pub fn find_by<'e>(&'e self, name: &'e str, hash: u32) -> impl Iterator<Item = Found<'e>> {
+        self.candidates(name.as_bytes(), hash).into_iter().filter_map(|index| {
             let entry = self.table.entry(index as usize)?;
             let same = entry.is_definition() && self.table.is_named(entry.name, name.as_bytes());
             same.then(|| {
@@ -235,11 +240,10 @@ impl Exports {
         })
     }
 
-    fn candidates(&self, name: &[u8]) -> Vec<u32> {
+    fn candidates(&self, name: &[u8], hash: u32) -> Vec<u32> {
         match &self.hash {
             Hash::Listed(listed) => listed.get(&sysv_hash(name)).cloned().unwrap_or_default(),
             Hash::Gnu { first, shift, bloom, buckets, chains } => {
-                let hash = gnu_hash(name);
                 let width = if self.table.elf64 { 8 } else { 4 };
                 let (bits, words) = (width as u32 * 8, bloom.len() / width);
                 let word = match words {
@@ -268,7 +272,8 @@ impl Exports {
     }
 }
 
-fn gnu_hash(name: &[u8]) -> u32 {
+/// The hash of a name that `DT_GNU_HASH` is made of.
+pub fn gnu_hash(name: &[u8]) -> u32 {
     name.iter().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add(u32::from(*byte)))
 }
 

@@ -23,7 +23,7 @@ use object::elf;
 use object::pod::{self, Pod};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
-pub use self::exports::{Exports, Found};
+pub use self::exports::{Exports, Found, gnu_hash};
 use super::machine::{libc_of_interpreter, libc_of_needed};
 use super::{Arch, Artifact, Class, Endian, Examined, Format, Libc, More, ReadError, Role, Source, Stack};
 

@@ -27,16 +27,17 @@ const MOST_TRACES: usize = 1000;
 
 impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     /// Strong undefined names that only `.symtab` has: the loader will never
-    /// look them up, and what calls them calls nothing.
-    pub(super) fn leftovers(&self, exports: &Exports) -> Result<Vec<String>, ReadError> {
+    /// look them up, and what calls them calls nothing. `None`: there is no
+    /// such table.
+    pub(super) fn leftovers(&self, exports: &Exports) -> Result<Option<Vec<String>>, ReadError> {
         const WHAT: &str = ".symtab";
         let count = u64::from(self.header.e_shnum(self.endian)).min(MOST_SECTIONS);
         let sections = (0..count).map_while(|index| self.section_header(index).ok().flatten());
         let Some(table) = sections.into_iter().find(|one| one.sh_type(self.endian) == elf::SHT_SYMTAB) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let Some(strings) = self.section_header(table.sh_link(self.endian).into())? else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let names_at: u64 = strings.sh_offset(self.endian).into();
         let names_end = names_at.saturating_add(strings.sh_size(self.endian).into());
@@ -72,7 +73,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         }
         found.sort();
         found.dedup();
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// PLT relocations that fill no slot (`R_*_NONE`).

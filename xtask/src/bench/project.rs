@@ -41,7 +41,7 @@ pub fn workspace(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Crates below the large program: the generated libraries, and what this project's own library consists of.
-pub const CRATES_OF_PROGRAM: usize = LIBRARIES + 100;
+pub const CRATES_OF_PROGRAM: usize = LIBRARIES + 80;
 
 /// One program of hundreds of crates: this project's library with all that it depends on, and the libraries above.
 /// It is built from what this repository's own build has fetched.
