@@ -114,26 +114,18 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
 type Text<'a> = &'a [u8];
 
 /// As `pack::Row`.
-#[derive(Debug, Deserialize)]
-struct PassedRow<'a>(
-    #[allow(dead_code)] Text<'a>,
-    #[serde(borrow)]
-    #[allow(dead_code)]
-    Many<PassedPlace<'a>>,
-    #[serde(borrow)]
-    #[allow(dead_code)]
-    Many<PassedFacts<'a>>,
-);
+type PassedRow<'a> = (Text<'a>, Many<PassedPlace<'a>>, Many<PassedFacts<'a>>);
 
 /// As `pack::Place`.
 type PassedPlace<'a> = (Text<'a>, Text<'a>, u64, u64, PassedWhat<'a>);
 
 /// As `pack::PackedWhat`.
 #[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "what is passed over is not looked at")]
 enum PassedWhat<'a> {
     #[serde(borrow)]
-    Link(#[allow(dead_code)] Text<'a>),
-    Library(#[allow(dead_code)] u32),
+    Link(Text<'a>),
+    Library(u32),
     Listed,
     OtherMachine,
     NotElf,
