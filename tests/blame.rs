@@ -57,6 +57,7 @@ mod unix {
             add("hostile_files", crate::hostile::changed_files);
         }
         trials.push(trial("x86_64::packed_relative_relocations".into(), MACHINES[0].missing(), packed));
+        trials.push(trial("aarch64::halves_of_two_addresses".into(), MACHINES[3].missing(), halves));
         for path in std::env::var_os("BLAME_FILES").iter().flat_map(std::env::split_paths) {
             let name = format!("program::{}", path.display());
             trials.push(trial(name, None, move || real_program(&path)));
@@ -353,6 +354,28 @@ mod unix {
         let chain = code.chain(twice.context("`twice`")?, |symbol| symbol.starts_with("user_"));
         ensure!(chain.is_some_and(|chain| chain.through_table), "no chain by the table");
         agrees(machine, &workshop.c_program("packed", &[&flags[..], &[RELOCATIONS]].concat())?, "packed", 9)
+    }
+
+    /// One half of an address does not go with the other half of the next.
+    fn halves() -> anyhow::Result<()> {
+        let machine = &MACHINES[3];
+        let workshop = Workshop::new(machine)?;
+        let link = |offset: u64| {
+            let offset = format!("-DOFFSET=\"{offset}\"");
+            workshop.c_source(
+                "halves.c",
+                "halves",
+                &["-O1", "-fPIE", "-pie", "-fno-plt", &offset, RELOCATIONS],
+            )
+        };
+        // Where the slot is does not depend on the offset.
+        let file = link(0)?;
+        let slots = disassembly::output("readelf", &["-rW", file.to_str().context("a path in UTF-8")?])?;
+        let slot = slots.lines().find(|line| line.contains("GLOB_DAT") && line.contains("dep_twice"));
+        let slot = slot.and_then(|line| line.split_whitespace().next()).context("a slot")?;
+        let offset = u64::from_str_radix(slot, 16)? & 0xfff;
+        ensure!(offset != 0 && offset.is_multiple_of(8), "{slot}");
+        agrees(machine, &link(offset)?, "halves", 3)
     }
 
     /// One real program: what counts, and everything, against the disassembly.

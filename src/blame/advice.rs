@@ -151,8 +151,12 @@ fn library(case: &Case<'_>, name: &str, causes: &[Cause]) -> Remedy {
     if case.facts.is_own_loader(name) {
         return Remedy::Nothing;
     }
-    let features = causes.iter().filter(|cause| cause.package.is_some());
-    let crates: BTreeSet<String> = features.map(label).collect();
+    let mut of_packages: Vec<&Cause> = causes.iter().filter(|cause| cause.package.is_some()).collect();
+    // Who uses it has no say in how it is linked, where a build script has.
+    if of_packages.iter().any(|cause| cause.is_by_script()) {
+        of_packages.retain(|cause| cause.is_by_script());
+    }
+    let crates: BTreeSet<String> = of_packages.into_iter().map(label).collect();
     Remedy::Library(name.to_owned(), crates.into_iter().collect())
 }
 

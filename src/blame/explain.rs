@@ -8,8 +8,9 @@ use std::path::Path;
 
 use super::code::Line;
 use super::libraries;
+use super::nameless::named;
 use super::names;
-use super::owners::{self, Library, Owner, Owners, Place};
+use super::owners::{self, Library, Owner, Owners, Place, Reference};
 use super::packages::{self, Packages};
 use super::relocatable::Wanted;
 use super::uses::{Detail, Function, Use, Uses};
@@ -104,7 +105,9 @@ pub fn explain(program: &Program<'_>, asked: &[What], imports: &Imports, uses: &
             What::Version { .. } => vec![Cause::new(Origin::Linker, Sureness::Exact)],
             What::Library { name } => {
                 let through = of_libraries.get(name).map(Vec::as_slice).unwrap_or_default();
-                search.of_library(name, through)
+                let (causes, doubted) = search.of_library(name, through);
+                is_doubted |= doubted;
+                causes
             }
         };
         explained.answers.push(Answer { what: what.clone(), causes });
@@ -228,19 +231,25 @@ impl Search<'_> {
 
     /// Of those that name a table which holds an import, such whose objects
     /// refer to it: what lies beside a table may be taken for it.
-    fn sift(&self, import: &str, found: &mut Vec<Found<'_>>) {
-        let referring = self.owners.referring_to(names::in_objects(import));
-        let refers = |owner: &Belongs| {
-            referring.iter().any(|reference| {
-                let own = Belongs::at(&reference.place, owner.sure);
-                (own.origin, own.package) == (owner.origin, owner.package.clone())
-            })
-        };
+    fn sift<'f>(&self, import: &str, found: &mut Vec<Found<'f>>) {
+        let mut referring: Vec<&Reference> =
+            self.owners.referring_to(names::in_objects(import)).iter().collect();
+        referring.retain(|one| self.can_be(&one.place.owner));
+        let whose = |owner: &Belongs| (owner.origin, owner.package.clone());
+        let is_of =
+            |one: &Reference, owner: &Belongs| whose(&Belongs::at(&one.place, owner.sure)) == whose(owner);
+        let refers = |owner: &Belongs| referring.iter().any(|one| is_of(one, owner));
         if found.iter().any(|(owner, _)| refers(owner)) {
             found.retain(|(owner, _)| refers(owner));
+        } else if !referring.is_empty() {
+            // Nobody keeps the final crate's objects, nor reads LLVM's code.
+            let is_open =
+                |owner: &Belongs| self.owners.bitcode > 0 || owner.package.as_deref() == self.program.package;
+            found.retain(|(owner, _)| owner.origin == Origin::Package && is_open(owner));
+            found.extend(referring.iter().map(|one| named(one, Sureness::Likely)));
         }
-        let first = found.first().map(|(owner, _)| (owner.origin, owner.package.clone()));
-        let is_one = found.iter().all(|(owner, _)| Some((owner.origin, owner.package.clone())) == first);
+        let first = found.first().map(|(owner, _)| whose(owner));
+        let is_one = found.iter().all(|(owner, _)| Some(whose(owner)) == first);
         let most = if is_one { Sureness::Likely } else { Sureness::Candidate };
         for (owner, _) in found {
             owner.sure = owner.sure.max(most);
@@ -324,15 +333,28 @@ impl Search<'_> {
             let std = Belongs::new(Origin::Std, Sureness::Likely);
             return vec![Belongs { crate_name: Some(crate_name), ..std }];
         }
+        // A generic function is compiled where it is used, with what it was
+        // given; where that is inlined, the import may be of either.
+        let is_doubtful = by_lto || self.is_optimised();
         let mut found =
-            self.by_crate(&crate_name, if by_lto { Sureness::Candidate } else { Sureness::Likely });
-        // What a generic function was given is compiled into it: its caller's.
+            self.by_crate(&crate_name, if is_doubtful { Sureness::Candidate } else { Sureness::Likely });
+        if self.program.libraries.is_empty() {
+            return found;
+        }
         let caller = function.chain.iter().rev().nth(1).and_then(|name| names::crate_of(name));
         let is_another = |caller: &String| *caller != crate_name && !names::is_std(caller);
-        if let Some(caller) = caller.filter(is_another).filter(|_| !self.program.libraries.is_empty()) {
+        if let Some(caller) = caller.filter(is_another) {
             found.extend(self.by_crate(&caller, Sureness::Candidate));
         }
+        if self.program.crate_name.is_some() && is_doubtful {
+            found.push(self.own(Sureness::Candidate));
+        }
         found
+    }
+
+    /// Whether the file's own crate was compiled with optimisation.
+    fn is_optimised(&self) -> bool {
+        self.program.package.is_some_and(|id| self.program.outputs.optimised.contains(id))
     }
 
     /// The crate nearest to a function on its chain that is not std's.
@@ -407,9 +429,9 @@ impl Search<'_> {
         }
     }
 
-    fn of_library(&self, name: &str, symbols: &[String]) -> Vec<Cause> {
+    fn of_library(&self, name: &str, symbols: &[String]) -> (Vec<Cause>, bool) {
         if let Some(cause) = libraries::of_the_toolchain(self.program, name) {
-            return vec![cause];
+            return (vec![cause], false);
         }
         let scripts = libraries::linked_by(self.program, name);
         let scripts =
@@ -426,11 +448,19 @@ impl Search<'_> {
             cause.crate_name = None;
         }
         // Who uses it: where no build script names it, who may have linked it.
-        let mut found: Vec<Found<'_>> = symbols.iter().flat_map(|symbol| self.users(symbol)).collect();
+        let mut found: Vec<Found<'_>> = Vec::new();
+        let mut is_doubted = false;
+        for symbol in symbols {
+            let mut users = self.users(symbol);
+            is_doubted |= self.doubt(symbol, &mut users);
+            found.extend(users);
+        }
         found.retain(|(owner, _)| !owner.package.as_deref().is_some_and(|id| named.contains(id)));
-        for (owner, _) in &mut found {
-            // That it uses the library does not say that it linked it.
-            owner.sure = owner.sure.max(Sureness::Likely);
+        if named.is_empty() {
+            for (owner, _) in &mut found {
+                // That it uses the library does not say that it linked it.
+                owner.sure = owner.sure.max(Sureness::Likely);
+            }
         }
         causes.extend(self.grouped(found));
         if causes.is_empty() {
@@ -439,7 +469,7 @@ impl Search<'_> {
                 false => Cause::new(Origin::Dead, Sureness::Exact),
             });
         }
-        causes
+        (causes, is_doubted)
     }
 
     /// One cause for each owner, with its functions and the shortest chain.

@@ -61,6 +61,8 @@ impl Search<'_> {
             owner.origin == Origin::Package && owner.object.is_none() && unknown
         };
         let mut below: BTreeSet<&str> = BTreeSet::new();
+        // Below such as may not even have it there is no end of guessing.
+        let mut guessed: BTreeSet<&str> = BTreeSet::new();
         let mut is_doubted = false;
         let referring = self.owners.referring_to(names::in_objects(import));
         // Link-time optimisation inlines functions of std too; of a program
@@ -80,6 +82,9 @@ impl Search<'_> {
             }
             let inlinable: Vec<&str> = inlinable(packages, id);
             if !inlinable.is_empty() {
+                if owner.sure < Sureness::Candidate {
+                    guessed.extend(&inlinable);
+                }
                 owner.sure = owner.sure.max(Sureness::Likely);
                 is_doubted = true;
                 below.extend(inlinable);
@@ -87,6 +92,7 @@ impl Search<'_> {
         }
         let owners: BTreeSet<&str> = found.iter().filter_map(|(owner, _)| owner.package.as_deref()).collect();
         below.retain(|id| !owners.contains(id));
+        guessed.retain(|id| !owners.contains(id));
         let mut of_crates: Vec<Found<'_>> = Vec::new();
         let referring = referring.iter().filter(|reference| match &reference.place.owner {
             Owner::Package { id, .. } => reference.place.object.is_none() && below.contains(id.as_str()),
@@ -95,8 +101,8 @@ impl Search<'_> {
         of_crates.extend(referring.map(|reference| named(reference, Sureness::Candidate)));
         // Of a function that is always inlined the crate's own objects hold
         // nothing.
-        if of_crates.is_empty() && below.len() <= FEW {
-            of_crates.extend(below.into_iter().map(|id| {
+        if of_crates.is_empty() && guessed.len() <= FEW {
+            of_crates.extend(guessed.into_iter().map(|id| {
                 let crate_name = packages.get(id).and_then(|package| package.crate_name.clone());
                 let package = Some(id.to_owned());
                 let unknown = Belongs::new(Origin::Package, Sureness::Candidate);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::code::{Pattern, Sure};
 use super::explain::{Belongs, Found, Search, distinct};
 use super::names;
-use super::owners::{Place, Reference};
+use super::owners::{Owner, Place, Reference};
 use super::uses::{Function, Use};
 use crate::finding::cause::{Origin, Sureness};
 
@@ -29,10 +29,18 @@ impl Search<'_> {
             let places: Vec<&Place> =
                 offered.iter().filter(|(_, own)| own.name == name).map(|(place, _)| place).collect();
             let places = distinct(&places);
+            // What is generic in std every crate that uses it has a copy of,
+            // and the final crate may have the one that was linked.
+            let is_stds = |place: &&Place| matches!(place.owner, Owner::Std { .. });
+            let is_copied =
+                names::crate_of(name).is_some_and(|own| names::is_std(&own)) && !places.iter().all(is_stds);
             let sure = match one.sure {
-                Sure::Exact | Sure::Likely if places.len() == 1 => Sureness::Likely,
+                Sure::Exact | Sure::Likely if places.len() == 1 && !is_copied => Sureness::Likely,
                 _ => Sureness::Candidate,
             };
+            if is_copied && self.program.package.is_some() {
+                found.push((self.own(Sureness::Candidate), Some(bare(name))));
+            }
             found.extend(places.iter().map(|place| (Belongs::at(place, sure), Some(bare(name)))));
             known.extend((sure == Sureness::Likely).then_some(name));
         }

@@ -25,6 +25,8 @@ const SHOWN: usize = 4;
 const STEPS: usize = 4;
 /// Before what is only a candidate.
 const PERHAPS: &str = "perhaps ";
+/// Before what may be inlined from elsewhere.
+const LIKELY: &str = "likely ";
 
 /// Adds causes and a note to the findings that have some. Without cargo's word
 /// on packages: only the linked files are read, and build scripts were named
@@ -97,10 +99,27 @@ fn explain_all(findings: &mut [&mut Finding], input: &Input, facts: &Artifact, g
             }
             continue;
         }
-        let explained = explain::explain(&program, &asked, &imports, &uses);
-        finding.notes.extend(note(&explained.answers, input));
+        let mut explained = explain::explain(&program, &asked, &imports, &uses);
+        let is_optimised = program.package.is_some_and(|id| gathered.outputs.optimised.contains(id));
+        if is_optimised {
+            doubt(&mut explained.answers);
+        }
+        finding.notes.extend(note(&explained.answers, input, is_optimised));
         finding.causes = explained.answers;
     }
+}
+
+/// Without cargo's word on packages nobody knows what may be inlined from where.
+fn doubt(answers: &mut [Answer]) {
+    let causes = answers.iter_mut().flat_map(|answer| &mut answer.causes);
+    for cause in causes.filter(|cause| may_be_inlined(cause)) {
+        cause.sure = cause.sure.max(Sureness::Likely);
+    }
+}
+
+/// Of Rust: C is compiled by itself.
+fn may_be_inlined(cause: &Cause) -> bool {
+    cause.origin == Origin::Package && cause.object.is_none() && !cause.functions.is_empty()
 }
 
 /// Whether a finding is about something that somebody brought in.
@@ -129,7 +148,7 @@ fn point(finding: &mut Finding, input: &Input) {
 
 /// Who needs it, each once: std and start files by name, crates by the
 /// shortest chain of calls.
-fn note(answers: &[Answer], input: &Input) -> Option<String> {
+fn note(answers: &[Answer], input: &Input, is_optimised: bool) -> Option<String> {
     let mut causes: Vec<&Cause> = answers.iter().flat_map(|answer| &answer.causes).collect();
     // That std needs libgcc_s, and everything libc, says nothing.
     let is_library = |answer: &Answer| matches!(answer.what, What::Library { .. });
@@ -144,17 +163,16 @@ fn note(answers: &[Answer], input: &Input) -> Option<String> {
     let has_crate = causes.iter().any(|cause| cause.origin == Origin::Package);
     let mut named: Vec<(String, String)> = Vec::new();
     for cause in causes {
-        let (name, text) = words(cause);
+        let (name, text) = words(cause, is_optimised);
         if !named.iter().any(|(known, _)| *known == name) {
             named.push((name, text));
         }
     }
     let texts: Vec<String> = named.iter().take(SHOWN).map(|(_, text)| text.clone()).collect();
     let texts = texts.join("; ");
-    let mut text = match texts.strip_prefix(PERHAPS) {
-        Some(texts) => format!("{PERHAPS}brought in by {texts}"),
-        None => format!("brought in by {texts}"),
-    };
+    let said = [PERHAPS, LIKELY].into_iter().find_map(|sure| Some((sure, texts.strip_prefix(sure)?)));
+    let (sure, texts) = said.unwrap_or(("", &texts));
+    let mut text = format!("{sure}brought in by {texts}");
     if named.len() > SHOWN {
         text += &format!("; and {} more", named.len() - SHOWN);
     }
@@ -165,7 +183,7 @@ fn note(answers: &[Answer], input: &Input) -> Option<String> {
 }
 
 /// A cause's name, by which it is told once, and how to call it.
-fn words(cause: &Cause) -> (String, String) {
+fn words(cause: &Cause, is_optimised: bool) -> (String, String) {
     let name = match (cause.origin, &cause.package, &cause.crate_name) {
         (Origin::Std, ..) => "std".to_owned(),
         (Origin::StartFiles, ..) => "the C start files".to_owned(),
@@ -180,7 +198,11 @@ fn words(cause: &Cause) -> (String, String) {
         }
     };
     let name = escape(&name);
-    let perhaps = if cause.sure == Sureness::Candidate { PERHAPS } else { "" };
+    let sure = match cause.sure {
+        Sureness::Candidate => PERHAPS,
+        Sureness::Likely if is_optimised && may_be_inlined(cause) => LIKELY,
+        _ => "",
+    };
     if cause.origin == Origin::Package {
         let steps = if cause.chain.is_empty() {
             &cause.functions[..cause.functions.len().min(1)]
@@ -193,10 +215,10 @@ fn words(cause: &Cause) -> (String, String) {
             steps.splice(1..steps.len() - (STEPS - 1), ["…".to_owned()]);
         }
         if !steps.is_empty() {
-            let text = format!("{perhaps}{name} ({})", steps.join(" → "));
+            let text = format!("{sure}{name} ({})", steps.join(" → "));
             return (name, text);
         }
     }
-    let text = format!("{perhaps}{name}");
+    let text = format!("{sure}{name}");
     (name, text)
 }

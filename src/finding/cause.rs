@@ -96,6 +96,11 @@ impl Cause {
             lines: Vec::new(),
         }
     }
+
+    /// Of a library: a build script named it. That comes without a function.
+    pub fn is_by_script(&self) -> bool {
+        (self.origin, self.sure) == (Origin::Package, Sureness::Exact) && self.functions.is_empty()
+    }
 }
 
 /// What was brought in.

@@ -215,23 +215,8 @@ fn answers(out: &mut impl Write, answers: &[Answer]) -> io::Result<()> {
             head.push_str(&" ".repeat(column - width));
         }
         let weak = matches!(answer.what, What::Symbol { weak: true, .. });
-        let is_library = matches!(answer.what, What::Library { .. });
-        let is_linked = is_library && answer.causes.iter().any(|cause| cause.sure == Sureness::Exact);
         for (at, cause) in answer.causes.iter().enumerate() {
-            let mut lines = cause_lines(cause);
-            if is_library && cause.origin == Origin::Package {
-                let how = match (cause.sure, is_linked) {
-                    (Sureness::Exact, _) => "linked by the build script of ",
-                    (_, true) => "used by ",
-                    (_, false) => "linked by ",
-                };
-                let bare = lines[0].trim_start_matches("likely ").trim_start_matches("perhaps ");
-                lines[0] = match (cause.sure, is_linked) {
-                    (Sureness::Candidate, _) => format!("perhaps {how}{bare}"),
-                    (Sureness::Likely, false) => format!("likely {how}{bare}"),
-                    _ => format!("{how}{bare}"),
-                };
-            }
+            let mut lines = cause_lines(answer, cause);
             if at == 0 && weak && cause.origin != Origin::Dead {
                 lines[0].push_str(", a weak reference");
             }
@@ -244,13 +229,29 @@ fn answers(out: &mut impl Write, answers: &[Answer]) -> io::Result<()> {
     Ok(())
 }
 
-/// What a cause is, and where there is one its path.
-fn cause_lines(cause: &Cause) -> Vec<String> {
-    let sure = match cause.sure {
+fn sure(cause: &Cause) -> &'static str {
+    match cause.sure {
         Sureness::Exact => "",
         Sureness::Likely => "likely ",
         Sureness::Candidate => "perhaps ",
-    };
+    }
+}
+
+/// How a package comes to a library; nothing where it is about something else.
+fn way_to_library(answer: &Answer, cause: &Cause) -> &'static str {
+    if !matches!(answer.what, What::Library { .. }) || cause.origin != Origin::Package {
+        return "";
+    }
+    match answer.causes.iter().any(Cause::is_by_script) {
+        _ if cause.is_by_script() => "linked by the build script of ",
+        true => "used by ",
+        false => "linked by ",
+    }
+}
+
+/// What a cause is, and where there is one its path.
+fn cause_lines(answer: &Answer, cause: &Cause) -> Vec<String> {
+    let sure = sure(cause);
     let functions = functions(cause);
     let behind = if functions.is_empty() { String::new() } else { format!(" ({functions})") };
     let first = match cause.origin {
@@ -269,7 +270,7 @@ fn cause_lines(cause: &Cause) -> Vec<String> {
                 (None, Some(name)) => format!("the crate {name}"),
                 (None, None) => "a crate".to_owned(),
             };
-            let name = escape(&name);
+            let name = format!("{}{}", way_to_library(answer, cause), escape(&name));
             match &cause.object {
                 Some(object) => format!("{sure}{name}, its {}{behind}", escape(object)),
                 None => format!("{sure}{name}{behind}"),
@@ -350,7 +351,7 @@ fn short(out: &mut impl Write, report: &Report) -> io::Result<()> {
     for one in &report.artifacts {
         for answer in &one.answers {
             for cause in &answer.causes {
-                let lines = cause_lines(cause).join(", ");
+                let lines = cause_lines(answer, cause).join(", ");
                 writeln!(out, "{}: {}: {lines}", one.shown, escape(&named(&answer.what)))?;
             }
         }

@@ -106,8 +106,13 @@ impl Workshop {
 
     /// A program, or a library where a flag says so, that is linked with the library.
     pub fn c_program(&self, output: &str, flags: &[&str]) -> anyhow::Result<PathBuf> {
+        self.c_source("program.c", output, flags)
+    }
+
+    /// A source of its own, linked with the library.
+    pub fn c_source(&self, source: &str, output: &str, flags: &[&str]) -> anyhow::Result<PathBuf> {
         let folder = format!("-L{}", self.folder.path().display());
-        self.compile("program.c", output, &[flags, &[&folder, "-ldep"]].concat())
+        self.compile(source, output, &[flags, &[&folder, "-ldep"]].concat())
     }
 
     pub fn c_object(&self, output: &str, flags: &[&str]) -> anyhow::Result<PathBuf> {

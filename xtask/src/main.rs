@@ -58,8 +58,9 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "blame",
-        arguments: "[PROGRAM...] [--target TRIPLE] [--lto thin|fat]",
-        about: "build real programs, and hold which functions use each import against a disassembly",
+        arguments: "[PROGRAM...] [--target TRIPLE] [--lto thin|fat] [--answers [--tool PROGRAM]]",
+        about: "build real programs, and hold which functions use each import against a disassembly; --answers: what \
+                `why` says of stripped and optimised builds against a plain one",
         run: blame::task,
     },
     Task {

@@ -160,12 +160,16 @@ pub struct Window<'a> {
 struct Bases {
     values: [[u64; Bases::MOST]; 32],
     counts: [u8; 32],
+    /// The one that a register has for sure, because nothing but this way leads
+    /// here from where it was made.
+    last: [Option<u64>; 32],
 }
 
 impl Bases {
     const MOST: usize = 8;
 
     fn remember(&mut self, register: usize, base: u64) {
+        self.last[register] = Some(base);
         if self.of(register).contains(&base) {
             return;
         }
@@ -181,8 +185,29 @@ impl Bases {
         &self.values[register][..count]
     }
 
+    /// The one that reaches here on the straight way, else all. Other ways lead
+    /// to the same: an instruction names one symbol's half, whose other half
+    /// every way must have brought.
+    fn reaching(&self, register: usize) -> &[u64] {
+        match &self.last[register] {
+            Some(last) => std::slice::from_ref(last),
+            None => self.of(register),
+        }
+    }
+
+    /// Something else may have been put into a register.
+    fn lose(&mut self, register: usize) {
+        self.last[register] = None;
+    }
+
+    /// What follows is reached from elsewhere.
+    fn part(&mut self) {
+        self.last = [None; 32];
+    }
+
     fn forget(&mut self) {
         self.counts = [0; 32];
+        self.part();
     }
 }
 

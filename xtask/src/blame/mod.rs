@@ -1,7 +1,10 @@
 //! Real programs against an independent disassembly: which functions use each import.
 //!
 //! Builds them once below `target/blame/`, with the relocations kept that tell objdump what an instruction names, and
-//! calls `tests/blame.rs` on them. Registries are asked, so CI does not run it.
+//! calls `tests/blame.rs` on them. With `--answers`, what the command says of stripped and optimised builds is held
+//! against a plain one. Registries are asked, so CI does not run it.
+
+mod answers;
 
 use std::ffi::OsString;
 use std::fs;
@@ -26,6 +29,11 @@ struct Program {
     file: &'static str,
     /// Its C dependencies compile for other targets too.
     crosses: bool,
+    package: &'static str,
+    /// Which of its cargo targets is meant.
+    select: &'static [&'static str],
+    /// Packages with C code that takes long to compile.
+    native: &'static [&'static str],
 }
 
 enum Source {
@@ -36,17 +44,61 @@ enum Source {
 }
 
 const PROGRAMS: [Program; 5] = [
-    Program { name: "own", source: Source::Folder, file: "own-c", crosses: true },
-    Program { name: "extension", source: Source::Folder, file: "libextension.so", crosses: true },
-    Program { name: "ripgrep", source: Source::Registry("ripgrep", "15.2.0"), file: "rg", crosses: true },
-    Program { name: "sqlite", source: Source::Folder, file: "sqlite-zstd", crosses: true },
+    Program {
+        name: "own",
+        source: Source::Folder,
+        file: "own-c",
+        crosses: true,
+        package: "own-c",
+        select: &[],
+        native: &[],
+    },
+    Program {
+        name: "extension",
+        source: Source::Folder,
+        file: "libextension.so",
+        crosses: true,
+        package: "extension",
+        select: &[],
+        native: &[],
+    },
+    Program {
+        name: "ripgrep",
+        source: Source::Registry("ripgrep", "15.2.0"),
+        file: "rg",
+        crosses: true,
+        package: "ripgrep",
+        select: &["--bin", "rg"],
+        native: &[],
+    },
+    Program {
+        name: "sqlite",
+        source: Source::Folder,
+        file: "sqlite-zstd",
+        crosses: true,
+        package: "sqlite-zstd",
+        select: &[],
+        native: &["libsqlite3-sys", "zstd-sys"],
+    },
     // It is linked with the machine's own libssl.
-    Program { name: "tls", source: Source::Folder, file: "tls", crosses: false },
+    Program {
+        name: "tls",
+        source: Source::Folder,
+        file: "tls",
+        crosses: false,
+        package: "tls",
+        select: &[],
+        native: &[],
+    },
 ];
 
-/// `[PROGRAM…] [--target TRIPLE] [--lto thin|fat]`
+/// `[PROGRAM…] [--target TRIPLE] [--lto thin|fat]`, or `[PROGRAM…] --answers [--tool PROGRAM]`
 pub fn task(arguments: &[String]) -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
+    if options.answers {
+        let programs: Vec<&Program> = PROGRAMS.iter().filter(|program| options.wants(program.name)).collect();
+        return answers::compare(&programs, &root().join("target/blame/answers"), options.tool.as_deref());
+    }
     let folder = root().join("target/blame").join(options.lto.as_deref().unwrap_or("plain"));
     let mut files = Vec::new();
     for program in PROGRAMS.iter().filter(|program| options.wants(program.name)) {
@@ -70,6 +122,9 @@ struct Options {
     programs: Vec<String>,
     target: Option<String>,
     lto: Option<String>,
+    answers: bool,
+    /// The program that is asked, instead of the debug build.
+    tool: Option<String>,
 }
 
 impl Options {
@@ -80,6 +135,11 @@ impl Options {
             let value = match argument.as_str() {
                 "--target" => &mut options.target,
                 "--lto" => &mut options.lto,
+                "--tool" => &mut options.tool,
+                "--answers" => {
+                    options.answers = true;
+                    continue;
+                }
                 name if PROGRAMS.iter().any(|program| program.name == name) => {
                     options.programs.push(name.to_owned());
                     continue;
@@ -87,13 +147,19 @@ impl Options {
                 other => {
                     let names: Vec<&str> = PROGRAMS.iter().map(|program| program.name).collect();
                     return Err(Usage(format!(
-                        "`blame` takes --target, --lto and the programs {}; not `{other}`",
+                        "`blame` takes --target, --lto, --answers, --tool and the programs {}; not `{other}`",
                         names.join(", ")
                     )));
                 }
             };
             *value =
                 Some(arguments.next().ok_or_else(|| Usage(format!("{argument} needs a value")))?.clone());
+        }
+        if options.answers && (options.target.is_some() || options.lto.is_some()) {
+            return Err(Usage("--answers builds for this machine, in every way".to_owned()));
+        }
+        if options.tool.is_some() && !options.answers {
+            return Err(Usage("--tool is what --answers asks".to_owned()));
         }
         match options.target.as_deref() {
             Some(target) if !TARGETS.iter().any(|(known, _)| *known == target) => {
@@ -185,6 +251,8 @@ mod tests {
         assert!(parse(&["--target", "riscv64gc-unknown-linux-gnu"]).is_err());
         assert!(parse(&["--target"]).is_err());
         assert!(parse(&["nothing"]).is_err());
+        assert!(parse(&["own", "--answers"]).unwrap().answers);
+        assert!(parse(&["--answers", "--lto", "fat"]).is_err());
     }
 
     #[test]

@@ -1,0 +1,6 @@
+#[path = "../build/compile.rs"]
+mod compile;
+
+fn main() {
+    compile::archive("second");
+}

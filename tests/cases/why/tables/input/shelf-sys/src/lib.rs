@@ -1,0 +1,3 @@
+unsafe extern "C" {
+    pub fn shelf_depth() -> i32;
+}

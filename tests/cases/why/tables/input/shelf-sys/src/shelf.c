@@ -1,0 +1,1 @@
+int shelf_depth(void) { return 3; }

@@ -1,0 +1,4 @@
+#[inline]
+pub fn depth() -> i32 {
+    unsafe { shelf_sys::shelf_depth() }
+}
