@@ -132,11 +132,15 @@ impl<'p> Judge<'p> {
             libraries: Vec::new(),
             cpu,
         };
+        let known = self.systems.iter().find(|(system, _)| system.arch().same_as(facts.arch));
         if facts.is_static() || !facts.dynamic {
+            // It asks for no loader, but for the machine.
+            if known.is_none() {
+                found.outcome = Outcome::Undecided;
+            }
             return found;
         }
         let subject = Subject::new(path.to_string_lossy(), facts);
-        let known = self.systems.iter().find(|(system, _)| system.arch().same_as(facts.arch));
         let (Some((system, described)), Some(subject)) = (known, subject) else {
             found.outcome = Outcome::Undecided;
             return found;

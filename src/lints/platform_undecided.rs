@@ -2,7 +2,7 @@
 
 use super::{Applies, Check, Lint, Sink, Subject, on_platform};
 use crate::finding::{Item, Level};
-use crate::loader::Undecided;
+use crate::loader::{Problem, Undecided};
 use crate::runs_on::{Outcome, base};
 use crate::text::{escape, some_of};
 
@@ -34,6 +34,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         if on.named.found.of_other_libc(on.facts).is_some() {
             continue;
         }
+        let missing: Vec<&str> = verdict.problems.iter().filter_map(missing_library).collect();
         let mut subjects: Vec<String> = Vec::new();
         let mut reasons: Vec<String> = Vec::new();
         let mut symbols: Vec<String> = Vec::new();
@@ -42,6 +43,11 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
             match one {
                 Undecided::Symbol { name, version, file, needed_by, .. } => {
                     if on.is_own(needed_by) && subject.rules.allows_undefined(name) {
+                        continue;
+                    }
+                    // As `symbol_missing`: a library that is missing may have had it.
+                    let had = |name: &&str| file.as_deref().is_none_or(|file| file == *name);
+                    if missing.iter().any(|name| had(name)) {
                         continue;
                     }
                     symbols.push(format!("`{}`", escape(name)));
@@ -102,4 +108,11 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         sink.push(finding.help(import));
     }
     if all.is_empty() { Applies::No } else { Applies::Yes }
+}
+
+fn missing_library(problem: &Problem) -> Option<&str> {
+    match problem {
+        Problem::Library { name, .. } => Some(name),
+        _ => None,
+    }
 }

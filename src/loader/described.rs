@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::object::accepts;
 use super::{
     Answer, Bind, Family, Imports, Object, Offers, Probe, Problem, Provider, Reference, Root, Subject,
-    Undecided, Versions, load,
+    Undecided, Verdict, Versions, load,
 };
 use crate::artifact::{Import, Release, VersionNeed, When};
 use crate::platform::{self, Broken, Draft, Facts, Library, LibraryFacts, Pack, System, What};
@@ -262,8 +262,9 @@ impl Whole {
         let described = self.described();
         for entry in &mut draft.entries {
             let What::Library(facts) = &mut entry.what else { continue };
-            let (open, _) = open_references(&described, &entry.path, None, facts, Bind::Subject);
-            let open: HashSet<_> = open.into_iter().map(|one| (one.name, one.version)).collect();
+            // What is perhaps there is there: a distribution is consistent.
+            let verdict = verdict(&described, &entry.path, None, facts, Bind::Subject);
+            let open: HashSet<_> = missing(verdict.problems).map(|one| (one.name, one.version)).collect();
             facts.unresolved.retain(|one| open.contains(&(one.name.clone(), one.version.clone())));
         }
     }
@@ -287,21 +288,34 @@ pub fn open_references(
     facts: &Facts,
     bind: Bind,
 ) -> (Vec<OpenReference>, Vec<String>) {
-    let object = Arc::new(subject(facts, described.system));
-    let subject = Subject { path: path.to_owned(), interpreter: interpreter.map(str::to_owned), object };
-    let verdict = load(&subject, described, bind);
-    let problems = verdict.problems.into_iter().filter_map(|problem| match problem {
-        Problem::Symbol { name, version, needed_by, .. } => Some(OpenReference { needed_by, name, version }),
-        _ => None,
-    });
+    let verdict = verdict(described, path, interpreter, facts, bind);
     let undecided = verdict.undecided.into_iter().filter_map(|undecided| match undecided {
         Undecided::Symbol { name, version, needed_by, .. } => {
             Some(OpenReference { needed_by, name, version })
         }
         _ => None,
     });
-    let open = problems.chain(undecided).collect();
+    let open = missing(verdict.problems).chain(undecided).collect();
     (open, verdict.loaded.into_iter().skip(1).map(|one| one.path).collect())
+}
+
+fn verdict(
+    described: &Described<'_>,
+    path: &str,
+    interpreter: Option<&str>,
+    facts: &Facts,
+    bind: Bind,
+) -> Verdict {
+    let object = Arc::new(subject(facts, described.system));
+    let subject = Subject { path: path.to_owned(), interpreter: interpreter.map(str::to_owned), object };
+    load(&subject, described, bind)
+}
+
+fn missing(problems: Vec<Problem>) -> impl Iterator<Item = OpenReference> {
+    problems.into_iter().filter_map(|problem| match problem {
+        Problem::Symbol { name, version, needed_by, .. } => Some(OpenReference { needed_by, name, version }),
+        _ => None,
+    })
 }
 
 /// A library of the draft, with all its references.
