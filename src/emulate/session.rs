@@ -42,6 +42,9 @@ pub struct Request<'a> {
     pub root: &'a Wanted,
     pub cpu: Option<Cpu>,
     pub way: Option<Way>,
+    /// The first way is taken as it is: whoever asks sees by the program's own
+    /// run whether it can be gone.
+    pub untried: bool,
     pub visible: Vec<PathBuf>,
     pub seconds: u64,
     pub compiler: Option<PathBuf>,
@@ -102,7 +105,10 @@ impl Session {
         let found = root::find(request.root, request.arch, request.triple, request.compiler.as_deref())?;
         session.folder = found.folder;
         session.is_sysroot = found.is_sysroot;
-        session.way = session.find_way(request.way, request.arch, is_native)?;
+        session.way = match request.untried {
+            true => request.way.unwrap_or(Way::ALL[0]),
+            false => session.find_way(request.way, request.arch, is_native)?,
+        };
         Ok(session)
     }
 

@@ -271,6 +271,7 @@ impl Run<'_> {
             root: &wanted,
             cpu,
             way: self.options.way,
+            untried: false,
             visible,
             seconds: self.options.seconds,
             compiler: ready.and_then(|ready| ready.linker(triple)),

@@ -108,28 +108,36 @@ fn code(end: &End) -> u8 {
 /// streams and its end become ours.
 fn alone(root: Option<&OsStr>, program: &Path, args: &[OsString]) -> u8 {
     let program = std::path::absolute(program).unwrap_or_else(|_| program.to_owned());
-    let session = match settle(root, &program) {
-        Ok(session) => session,
-        Err(failure) => return fail(&failure),
-    };
-    let folder = std::env::current_dir().unwrap_or_default();
-    let plan = session.plan(&program, args.to_vec(), folder, true);
-    match runner::run(&plan, session.way, Output::Own) {
-        Ok(record) => {
-            if let End::Signal(signal) = record.end
-                && let Ok(signal) = Signal::try_from(signal)
-            {
-                // Whoever waits for us sees what it would see of the program.
-                let _ = raise(signal);
-            }
-            code(&record.end)
+    // Each program is a call of its own, under nextest each test: trying out first would double them.
+    for untried in [true, false] {
+        let session = match settle(root, &program, untried) {
+            Ok(session) => session,
+            Err(failure) => return fail(&failure),
+        };
+        let folder = std::env::current_dir().unwrap_or_default();
+        let plan = session.plan(&program, args.to_vec(), folder, true);
+        match runner::run(&plan, session.way, Output::Own) {
+            Ok(record) => return end_as(&record.end),
+            // Nothing was run, if that way cannot be gone at all.
+            Err(_) if untried && runner::probe(session.way, None).is_err() => {}
+            Err(why) => return fail(&not_run(&program, &why)),
         }
-        Err(why) => fail(&not_run(&program, &why)),
     }
+    exit::NOT_JUDGED
+}
+
+/// Whoever waits for us sees what it would see of the program.
+fn end_as(end: &End) -> u8 {
+    if let End::Signal(signal) = end
+        && let Ok(signal) = Signal::try_from(*signal)
+    {
+        let _ = raise(signal);
+    }
+    code(end)
 }
 
 /// From the policy of the package that cargo runs for.
-fn settle(root: Option<&OsStr>, program: &Path) -> Result<Session, Failure> {
+fn settle(root: Option<&OsStr>, program: &Path, untried: bool) -> Result<Session, Failure> {
     let folder = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let folder = folder.or_else(|| std::env::current_dir().ok()).unwrap_or_default();
     let manifest = workspace::locate(&folder, None).ok();
@@ -174,6 +182,7 @@ fn settle(root: Option<&OsStr>, program: &Path) -> Result<Session, Failure> {
         root: &wanted,
         cpu: rules.cpu.map(|cpu| cpu.value),
         way: None,
+        untried,
         visible,
         seconds: u64::from(u32::MAX),
         compiler: None,

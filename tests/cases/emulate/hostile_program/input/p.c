@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,23 @@ int main(int count, char **args) {
             for (;;)
                 sleep(1000);
         }
+        return 0;
+    }
+    if (!strcmp(what, "fill")) {
+        /* More than a file system of the root may hold; so much is refused at once. */
+        const char *places[] = {"/tmp/much", "/dev/shm/much"};
+        int filled = 0;
+        for (int place = 0; place < 2; place++)
+            filled += posix_fallocate(open(places[place], O_CREAT | O_RDWR, 0600), 0, (1LL << 30) + 4096) != ENOSPC;
+        return filled;
+    }
+    if (!strcmp(what, "flood")) {
+        static char block[1 << 20];
+        memset(block, 'x', sizeof block - 1);
+        block[sizeof block - 1] = '\n';
+        for (int mebibyte = 0; mebibyte < 256; mebibyte++)
+            if (fwrite(block, sizeof block, 1, stdout) != 1)
+                return 2;
         return 0;
     }
     /* The root, and what is settled for the whole machine. */
