@@ -264,8 +264,6 @@ fn native_object(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
@@ -300,11 +298,10 @@ mod tests {
                 && ["libpanic_unwind", "libunwind"].iter().any(|own| name.starts_with(own))
         });
         assert!(!paths.is_empty());
-        let wanted = Wanted {
-            functions: HashSet::from([&b"__rust_start_panic"[..]]),
-            imports: HashSet::from([&b"_Unwind_RaiseException"[..]]),
-            nameless: HashSet::from(["_Unwind_RaiseException"]),
-        };
+        let mut wanted = Wanted::default();
+        wanted.functions.insert(b"__rust_start_panic");
+        wanted.imports.insert(b"_Unwind_RaiseException");
+        wanted.nameless.insert("_Unwind_RaiseException");
         let mut random = 0x2545_f491_4f6c_dd1d_u64;
         let mut next = move || {
             random ^= random << 13;

@@ -22,10 +22,50 @@ const MOST_REFERENCES: usize = 4096;
 /// The names that matter; everything else is passed over.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
-    pub functions: HashSet<&'a [u8]>,
-    pub imports: HashSet<&'a [u8]>,
+    pub functions: Names<'a>,
+    pub imports: Names<'a>,
     /// Of the imports those whose functions are to be found again by their bytes.
     pub nameless: HashSet<&'a str>,
+}
+
+/// A set of names that nearly every name is asked for, and few are in.
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    all: HashSet<&'a [u8]>,
+    /// One bit for each of the keys that they have; empty without names.
+    keys: Vec<u64>,
+}
+
+impl<'a> Names<'a> {
+    /// 16 bits of the length and the end, in which names differ most.
+    fn key(name: &[u8]) -> usize {
+        let end = name.last_chunk::<8>().map_or(0, |end| u64::from_le_bytes(*end));
+        let mixed = (end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 48) as usize
+    }
+
+    pub fn insert(&mut self, name: &'a [u8]) {
+        let key = Self::key(name);
+        self.keys.resize(1 << 10, 0);
+        self.keys[key >> 6] |= 1 << (key & 63);
+        self.all.insert(name);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    fn get(&self, name: &[u8]) -> Option<&'a [u8]> {
+        let key = Self::key(name);
+        let may_be = self.keys.get(key >> 6).is_some_and(|keys| keys >> (key & 63) & 1 == 1);
+        if may_be { self.all.get(name).copied() } else { None }
+    }
+}
+
+impl<'a> Extend<&'a [u8]> for Names<'a> {
+    fn extend<I: IntoIterator<Item = &'a [u8]>>(&mut self, names: I) {
+        names.into_iter().for_each(|name| self.insert(name));
+    }
 }
 
 /// What one object says of the names that matter.
@@ -141,19 +181,21 @@ impl<'s, H: FileHeader<Endian = Endianness>> Object<'s, H> {
         let symbols = self.section(table, "the symbols of an object")?;
         let size = size_of::<H::Sym>();
         let mut imports: HashMap<u32, &[u8]> = HashMap::new();
+        let mut is_import = vec![false; symbols.len() / size];
         for (at, bytes) in symbols.chunks_exact(size).enumerate() {
             let symbol: H::Sym = record(bytes);
             let Some(name) = name_at(&names, symbol.st_name(endian)) else { continue };
             if symbol.st_shndx(endian) == elf::SHN_UNDEF {
                 if let Some(name) = wanted.imports.get(name) {
                     imports.insert(at as u32, name);
+                    is_import[at] = true;
                 }
-            } else if is_code(symbol.st_type()) && wanted.functions.contains(name) {
+            } else if is_code(symbol.st_type()) && wanted.functions.get(name).is_some() {
                 said.defines.push(String::from_utf8_lossy(name).into_owned());
             }
         }
         if !imports.is_empty() {
-            self.references(&imports, &symbols, &names, &mut said)?;
+            self.references(&imports, &is_import, &symbols, &names, &mut said)?;
         }
         Ok(Kind::Object(said))
     }
@@ -163,6 +205,7 @@ impl<'s, H: FileHeader<Endian = Endianness>> Object<'s, H> {
     fn references(
         &self,
         imports: &HashMap<u32, &[u8]>,
+        is_import: &[bool],
         symbols: &[u8],
         names: &[u8],
         said: &mut Said,
@@ -195,6 +238,10 @@ impl<'s, H: FileHeader<Endian = Endianness>> Object<'s, H> {
                     let entry: H::Rel = record(bytes);
                     (entry.r_sym(endian), entry.r_offset(endian).into())
                 };
+                // Most relocations are of others.
+                if is_import.get(symbol as usize) != Some(&true) {
+                    continue;
+                }
                 let Some(import) = imports.get(&symbol) else { continue };
                 let functions = functions.get_or_insert_with(|| self.functions(symbols, names));
                 let function = functions.get(&target).and_then(|spans| holder(spans, offset));

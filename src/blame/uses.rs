@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use super::code::{CannotSay, Code, Frame, Import, Line, Lines, Match, Pattern, References};
+use super::code::{
+    self, CannotSay, Chain, Code, Frame, Import, Line, Lines, Match, Pattern, Reached, References,
+};
 use super::names;
 use crate::artifact::Source;
+use crate::many::each_with;
 
 /// Functions of one import that a chain is looked for: the nearest ones count.
 const MOST_CHAINS: usize = 64;
@@ -154,19 +157,32 @@ impl Uses {
             [] => name == "main",
             own => names::crate_of(name).is_some_and(|name| own.contains(&name.as_str())),
         };
+        let users = file.code.users(is_own);
         // One name may be imported in more than one version.
         let mut by_name: BTreeMap<&str, Vec<&Import>> = BTreeMap::new();
         for import in file.code.imports() {
             by_name.entry(import.name.as_str()).or_default().push(import);
         }
-        let mut found = HashMap::new();
-        for name in imports {
-            let Some(all) = by_name.get(name.as_str()) else { continue };
+        let asked = imports.iter().filter_map(|name| Some((name, by_name.get(name.as_str())?)));
+        let with_sites = lines.is_some();
+        let used = each_with(asked.collect(), Reached::default, |reached, (name, all)| {
             let mut one = Use { dead: true, ..Use::default() };
+            let mut sites = Vec::new();
             for import in all {
                 let references = file.code.references(import);
                 one.dead &= references.dead;
-                one.take(&file.code, import, &references, &is_own, lines.as_ref());
+                let chain = |function: &_| file.code.chain_from(function, &users, reached);
+                sites.extend(one.take(&file.code, import, &references, chain, with_sites));
+            }
+            (name, one, sites)
+        });
+        let mut found = HashMap::new();
+        for (name, mut one, sites) in used {
+            if let Some(lines) = &lines {
+                for (function, sites) in one.functions.iter_mut().zip(sites) {
+                    let places = sites.iter().take(MOST_PLACES);
+                    function.places = places.filter_map(|site| Place::new(lines.frames(*site))).collect();
+                }
             }
             // What a table holds counts only where nothing calls it outright.
             if one.functions.iter().any(|function| !function.by_table) || !one.nameless.is_empty() {
@@ -193,14 +209,16 @@ impl Uses {
 }
 
 impl Use {
+    /// Takes who refers to an import; where each does, if that is wanted.
     fn take(
         &mut self,
         code: &Code,
         import: &Import,
         references: &References,
-        is_own: &dyn Fn(&str) -> bool,
-        lines: Option<&Lines>,
-    ) {
+        mut chain: impl FnMut(&code::Function) -> Option<Chain>,
+        with_sites: bool,
+    ) -> Vec<Vec<u64>> {
+        let mut all_sites = Vec::new();
         let direct = references.functions.iter().map(|function| (function, false));
         let tables = references.by_table.iter().map(|function| (function, true));
         for (function, by_table) in direct.chain(tables) {
@@ -217,14 +235,11 @@ impl Use {
                     continue;
                 }
             };
-            let chain = (self.functions.len() < MOST_CHAINS).then(|| code.chain(function, is_own)).flatten();
-            let sites = match lines {
-                Some(_) if !by_table => code.sites(import, function),
-                _ => Vec::new(),
-            };
-            let places = sites.iter().take(MOST_PLACES).filter_map(|site| Place::new(lines?.frames(*site)));
+            let chain = if self.functions.len() < MOST_CHAINS { chain(function) } else { None };
+            let has_sites = with_sites && !by_table;
+            all_sites.push(if has_sites { code.sites(import, function) } else { Vec::new() });
             self.functions.push(Function {
-                places: places.collect(),
+                places: Vec::new(),
                 name: name.to_owned(),
                 by_table,
                 is_start,
@@ -238,5 +253,6 @@ impl Use {
         if !code.has_symbols() || self.functions.is_empty() {
             self.nameless.extend(&references.unnamed);
         }
+        all_sites
     }
 }

@@ -305,14 +305,15 @@ impl<'a> Context<'a> {
         let cargo = &options.request.cargo;
         for triple in triples {
             // Without a build nobody says which rlibs there are.
-            let libraries = match options.request.no_build {
+            let libraries = || match options.request.no_build {
                 true => Vec::new(),
                 false => {
                     let std = workspace::std_rlibs(cargo, folder, triple.as_deref());
                     owners::libraries(&gathered.outputs, triple.as_deref(), std.as_deref())
                 }
             };
-            let metadata = workspace::metadata(cargo, triple.as_slice());
+            let (libraries, metadata) =
+                rayon::join(libraries, || workspace::metadata(cargo, triple.as_slice()));
             context.packages.insert(triple.clone(), metadata.map(|metadata| Packages::new(&metadata)));
             context.libraries.insert(triple, libraries);
         }

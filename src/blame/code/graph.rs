@@ -1,7 +1,7 @@
 //! Who calls whom, backwards: from a function to the user's own code.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use super::functions::Functions;
 use super::image::{Filled, Slot};
@@ -81,23 +81,22 @@ impl Graph {
 
     /// The way with the fewest steps by tables, and among those the fewest
     /// steps at all, from a function of which `is_wanted` to `to`.
-    pub fn way(&self, to: u32, mut is_wanted: impl FnMut(u32) -> bool) -> Option<Way> {
-        let mut from: HashMap<u32, (u32, (u32, u32))> = HashMap::new();
+    pub fn way(&self, to: u32, reached: &mut Reached, mut is_wanted: impl FnMut(u32) -> bool) -> Option<Way> {
+        reached.begin(self.first.len());
         let mut queue = BinaryHeap::new();
-        from.insert(to, (to, (0, 0)));
+        reached.set(to, to, (0, 0));
         queue.push(Reverse(((0, 0), to)));
         while let Some(Reverse((cost, node))) = queue.pop() {
-            if from[&node].1 < cost {
+            if reached.cost(node).is_some_and(|known| known < cost) {
                 continue;
             }
             if node < self.functions && is_wanted(node) {
-                return Some(self.walk(&from, node, to, cost.0 > 0));
+                return Some(self.walk(reached, node, to, cost.0 > 0));
             }
             for (caller, by_table) in self.callers(node) {
                 let next = (cost.0 + u32::from(*by_table), cost.1 + 1);
-                let known = from.get(caller).map(|(_, known)| *known);
-                if known.is_none_or(|known| next < known) {
-                    from.insert(*caller, (node, next));
+                if reached.cost(*caller).is_none_or(|known| next < known) {
+                    reached.set(*caller, node, next);
                     queue.push(Reverse((next, *caller)));
                 }
             }
@@ -105,7 +104,7 @@ impl Graph {
         None
     }
 
-    fn walk(&self, from: &HashMap<u32, (u32, (u32, u32))>, start: u32, to: u32, through_table: bool) -> Way {
+    fn walk(&self, reached: &Reached, start: u32, to: u32, through_table: bool) -> Way {
         let mut functions = Vec::new();
         let mut node = start;
         loop {
@@ -115,7 +114,45 @@ impl Graph {
             if node == to {
                 return Way { functions, through_table };
             }
-            node = from[&node].0;
+            node = reached.nodes[node as usize].next;
         }
+    }
+}
+
+/// Steps by tables, and all steps.
+type Cost = (u32, u32);
+
+/// What one search has seen of each node. Kept from search to search: most of
+/// them see little of a large graph.
+#[derive(Debug, Default)]
+pub struct Reached {
+    nodes: Vec<Node>,
+    search: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Node {
+    /// Of which search the rest is.
+    search: u32,
+    /// The node after it on the way.
+    next: u32,
+    cost: Cost,
+}
+
+impl Reached {
+    fn begin(&mut self, nodes: usize) {
+        self.search = self.search.wrapping_add(1);
+        if self.nodes.len() != nodes || self.search == 0 {
+            (self.nodes, self.search) = (vec![Node::default(); nodes], 1);
+        }
+    }
+
+    fn cost(&self, node: u32) -> Option<Cost> {
+        let node = &self.nodes[node as usize];
+        (node.search == self.search).then_some(node.cost)
+    }
+
+    fn set(&mut self, node: u32, next: u32, cost: Cost) {
+        self.nodes[node as usize] = Node { search: self.search, next, cost };
     }
 }

@@ -17,9 +17,12 @@ mod tables;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
 
 use self::functions::Functions;
 use self::graph::Graph;
+pub use self::graph::Reached;
 use self::image::{Filled, Image, Section, Slot};
 pub use self::lines::{Frame, Line, Lines};
 pub use self::patterns::{Pattern, patterns};
@@ -156,6 +159,15 @@ pub struct Chain {
     /// Some step is by a table or an address that is taken, and so only likely.
     pub through_table: bool,
 }
+
+/// Functions of the user's own, each found out once: names take long to read.
+#[derive(Debug)]
+pub struct Users<F> {
+    is_user: F,
+    known: Vec<AtomicU8>,
+}
+
+const UNKNOWN: u8 = 2;
 
 /// The code of one linked file.
 #[derive(Debug)]
@@ -403,8 +415,29 @@ impl Code {
     /// mangled names. Calls count before tables: a way by calls alone is
     /// preferred to any by a table.
     pub fn chain(&self, to: &Function, is_user: impl Fn(&str) -> bool) -> Option<Chain> {
+        self.chain_from(to, &self.users(is_user), &mut Reached::default())
+    }
+
+    /// Those in whose code chains begin, for many chains.
+    pub fn users<F: Fn(&str) -> bool>(&self, is_user: F) -> Users<F> {
+        Users { is_user, known: (0..self.functions.len()).map(|_| AtomicU8::new(UNKNOWN)).collect() }
+    }
+
+    pub fn chain_from<F: Fn(&str) -> bool>(
+        &self,
+        to: &Function,
+        users: &Users<F>,
+        reached: &mut Reached,
+    ) -> Option<Chain> {
         let to = self.functions.starting(to.address)?;
-        let way = self.graph.way(to, |at| self.functions.names(at).any(&is_user))?;
+        let is_user = |at: u32| {
+            let known = &users.known[at as usize];
+            if known.load(Relaxed) == UNKNOWN {
+                known.store(u8::from(self.functions.names(at).any(&users.is_user)), Relaxed);
+            }
+            known.load(Relaxed) == 1
+        };
+        let way = self.graph.way(to, reached, is_user)?;
         Some(Chain {
             functions: way.functions.into_iter().map(|at| self.function(at)).collect(),
             through_table: way.through_table,
