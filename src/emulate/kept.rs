@@ -72,22 +72,20 @@ fn run(way: Way, mut plan: Plan, line: &mut Line) -> Result<End, String> {
         Err(error) => return Ok(End::NotStarted(error.raw_os_error().unwrap_or(0))),
     };
     drop(child.stdin.take());
-    let ended = |said: Option<Message>, mut line: Line| {
-        let _ = said.map(|message| line.send(&message));
-        end_all();
-        std::process::exit(1);
-    };
-    if let Ok(late) = line.other_hand() {
-        let seconds = plan.seconds;
+    let folder = temporary.as_ref().ok().map(|folder| folder.path().to_owned());
+    if let Ok(mut late) = line.other_hand() {
+        let (seconds, folder) = (plan.seconds, folder.clone());
         thread::spawn(move || {
             thread::sleep(Duration::from_secs(seconds));
-            ended(Some(Message::Ended(End::TimedOut(seconds))), late);
+            let _ = late.send(&Message::Ended(End::TimedOut(seconds)));
+            end_early(folder.as_deref());
         });
     }
     if let Ok(mut other) = line.other_hand() {
         thread::spawn(move || {
+            // The runner says nothing more: when the line ends, it is gone.
             let _ = other.receive::<()>();
-            ended(None, other);
+            end_early(folder.as_deref());
         });
     }
     let own = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
@@ -99,6 +97,15 @@ fn run(way: Way, mut plan: Plan, line: &mut Line) -> Result<End, String> {
             Err(error) => return Err(format!("cannot wait for the program: {error}")),
         }
     }
+}
+
+/// From another thread than the one that waits for the program.
+fn end_early(temporary: Option<&Path>) -> ! {
+    end_all();
+    if let Some(folder) = temporary {
+        let _ = fs::remove_dir_all(folder);
+    }
+    std::process::exit(1);
 }
 
 /// Rules of the kernel's (Landlock, Linux 6.2 and later) by which a thread, and
