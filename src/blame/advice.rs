@@ -66,7 +66,8 @@ enum Remedy {
     Newer(Vec<String>, Vec<String>),
     OlderLibstdcxx,
     Library(String, Vec<String>),
-    OlderLibrary(String),
+    /// A library and who uses it.
+    OlderLibrary(String, Vec<String>),
     Nothing,
 }
 
@@ -111,7 +112,7 @@ fn remedy(case: &Case<'_>, answer: &Answer) -> Remedy {
                 What::Symbol { file: Some(file), .. } | What::Version { file, .. } => file,
                 _ => return Remedy::Nothing,
             };
-            return Remedy::OlderLibrary(file.clone());
+            return Remedy::OlderLibrary(file.clone(), labels(causes));
         }
     }
     if version.tag.release().is_some_and(|release| *release <= oldest(case)) {
@@ -177,9 +178,7 @@ fn words(case: &Case<'_>, answers: &[Answer], remedy: &Remedy, about: &[String])
         Remedy::OlderLibstdcxx => format!(
             "{shown}: the C++ code takes what the compiler's libstdc++ has; build on a system with an older one"
         ),
-        Remedy::OlderLibrary(file) => {
-            format!("{shown}: link against an older {file}, or have it built and linked statically")
-        }
+        Remedy::OlderLibrary(file, crates) => older_library(case, &shown, &escape(file), crates),
         Remedy::Library(name, crates) => statically(case, &escape(name), crates),
     })
 }
@@ -256,6 +255,25 @@ fn newer(case: &Case<'_>, shown: &str, about: &[String], crates: &[String], own:
          cargo tree --edges features --invert {}",
         shell_words::quote(&spec)
     )
+}
+
+fn older_library(case: &Case<'_>, shown: &str, file: &str, crates: &[String]) -> String {
+    let link = format!("{shown}: link against an older {file}");
+    match crates.iter().find_map(|label| vendored(case.packages?, case.package, label)) {
+        Some((package, feature, command)) => {
+            format!(
+                "{link}, if there is one; the feature `{feature}` of `{package}` links it statically:\n{command}"
+            )
+        }
+        None => format!("{link}, or have it built and linked statically"),
+    }
+}
+
+/// The packages among the causes, each once.
+fn labels(causes: &[Cause]) -> Vec<String> {
+    let of_packages = causes.iter().filter(|cause| cause.package.is_some());
+    let labels: BTreeSet<String> = of_packages.map(label).collect();
+    labels.into_iter().collect()
 }
 
 fn statically(case: &Case<'_>, name: &str, crates: &[String]) -> String {

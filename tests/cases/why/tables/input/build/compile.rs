@@ -38,7 +38,9 @@ pub fn shared(name: &str) {
     let out = out();
     let library = out.join(format!("lib{name}.so"));
     let soname = format!("-Wl,-soname,lib{name}.so.1");
-    run(tool("cc", "-gcc").args(["-shared", "-fPIC", &soname, &format!("src/{name}.c"), "-o"]).arg(&library));
+    let versions = format!("-Wl,--version-script=src/{name}.map");
+    let source = format!("src/{name}.c");
+    run(tool("cc", "-gcc").args(["-shared", "-fPIC", &soname, &versions, &source, "-o"]).arg(&library));
     // As `ldconfig` would have it.
     std::fs::copy(&library, out.join(format!("lib{name}.so.1"))).unwrap();
 }

@@ -2,6 +2,11 @@
 mod compile;
 
 fn main() {
-    compile::shared("shelf");
-    println!("cargo::rustc-link-lib=dylib=shelf");
+    match std::env::var_os("CARGO_FEATURE_VENDORED") {
+        Some(_) => compile::archive("shelf"),
+        None => {
+            compile::shared("shelf");
+            println!("cargo::rustc-link-lib=dylib=shelf");
+        }
+    }
 }
