@@ -1,9 +1,8 @@
 //! What the loader of a platform makes of a file: the static loader over the
 //! platform's description, and what a user would have to install.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, Libc, When};
 use crate::loader::{Bind, Described, Object, Problem, Subject, Undecided, Verdict, load};
@@ -107,6 +106,8 @@ impl OnPlatform {
 pub struct Judge<'p> {
     platform: &'p Arc<Platform>,
     bind: Bind,
+    /// What brings the library at a path, of each system in turn.
+    brought: RwLock<HashMap<(usize, String), Option<Library>>>,
     systems: Vec<(&'p System, Described<'p>)>,
 }
 
@@ -117,11 +118,16 @@ impl<'p> Judge<'p> {
             let own = beside.iter().filter(|(_, _, object)| object.arch.same_as(system.arch()));
             (system, Described::new(system).with_beside(own.cloned()))
         };
-        Self { platform, bind, systems: platform.systems().iter().map(described).collect() }
+        Self {
+            platform,
+            bind,
+            brought: RwLock::default(),
+            systems: platform.systems().iter().map(described).collect(),
+        }
     }
 
-    /// Judges a file that was read with its bindings.
-    pub fn judge(&self, facts: &Artifact, path: &Path) -> OnPlatform {
+    /// Judges a file that was read with its bindings, as what is loaded: none of it where it was not.
+    pub fn judge(&self, facts: &Artifact, subject: Option<&Subject>) -> OnPlatform {
         let needed = facts.x86_isa_needed.and_then(Cpu::of_x86_isa);
         let cpu = needed.and_then(|needed| NewerCpu::on(self.platform, facts.arch, needed));
         let mut found = OnPlatform {
@@ -132,7 +138,8 @@ impl<'p> Judge<'p> {
             libraries: Vec::new(),
             cpu,
         };
-        let known = self.systems.iter().find(|(system, _)| system.arch().same_as(facts.arch));
+        let mut known = self.systems.iter().enumerate();
+        let known = known.find(|(_, (system, _))| system.arch().same_as(facts.arch));
         if facts.is_static() || !facts.dynamic {
             // It asks for no loader, but for the machine.
             if known.is_none() {
@@ -140,17 +147,32 @@ impl<'p> Judge<'p> {
             }
             return found;
         }
-        let subject = Subject::new(path.to_string_lossy(), facts);
-        let (Some((system, described)), Some(subject)) = (known, subject) else {
+        let (Some((at, (_, described))), Some(subject)) = (known, subject) else {
             found.outcome = Outcome::Undecided;
             return found;
         };
-        let verdict = load(&subject, described, self.bind);
-        found.libraries = libraries(&verdict, system);
+        let verdict = load(subject, described, self.bind);
+        found.libraries = self.libraries(&verdict, at);
         found.packages = packages(&found.libraries);
         found.outcome = outcome(&verdict);
         found.verdict = Some(verdict);
         found
+    }
+
+    /// The libraries of a system that the file itself needs; what these need comes with them.
+    fn libraries(&self, verdict: &Verdict, system: usize) -> Vec<Library> {
+        let direct = verdict.loaded.iter().filter(|loaded| loaded.needed_by == Some(0));
+        let known = direct.filter_map(|loaded| {
+            let key = (system, loaded.path.clone());
+            let known = self.brought.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+            let library = known.unwrap_or_else(|| {
+                let new = brought(self.systems[system].0, &loaded.path);
+                self.brought.write().unwrap_or_else(PoisonError::into_inner).insert(key, new.clone());
+                new
+            })?;
+            Some(Library { name: loaded.names.first().cloned(), ..library })
+        });
+        known.collect()
     }
 }
 
@@ -170,19 +192,14 @@ fn outcome(verdict: &Verdict) -> Outcome {
     }
 }
 
-/// The libraries of the system that the file itself needs; what these need comes with them.
-fn libraries(verdict: &Verdict, system: &System) -> Vec<Library> {
-    let direct = verdict.loaded.iter().filter(|loaded| loaded.needed_by == Some(0));
-    let known = direct.filter_map(|loaded| {
-        let Probe::Library(libraries) = system.probe(&loaded.path) else { return None };
-        let plain = libraries.iter().any(|library| library.plain);
-        let mut packages: Vec<String> =
-            libraries.iter().filter_map(|library| library.package.clone()).collect();
-        packages.sort_unstable();
-        packages.dedup();
-        (!packages.is_empty()).then(|| Library { name: loaded.names.first().cloned(), packages, plain })
-    });
-    known.collect()
+/// What brings the library at a path of a system; `None`: no package does.
+fn brought(system: &System, path: &str) -> Option<Library> {
+    let Probe::Library(libraries) = system.probe(path) else { return None };
+    let plain = libraries.iter().any(|library| library.plain);
+    let mut packages: Vec<String> = libraries.iter().filter_map(|library| library.package.clone()).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    (!packages.is_empty()).then_some(Library { name: None, packages, plain })
 }
 
 /// The packages beyond a plain install; of alternatives any will do.

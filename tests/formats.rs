@@ -145,7 +145,7 @@ mod unix {
     fn rendered(report: &Report, format: MessageFormat) -> anyhow::Result<String> {
         let mut out = Vec::new();
         // Human wants colour, which a file does not get.
-        render(&mut anstream::StripStream::new(&mut out), report, format, false)?;
+        render(&mut anstream::StripStream::new(&mut out), report, format, false, false)?;
         Ok(String::from_utf8(out)?)
     }
 

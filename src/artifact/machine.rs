@@ -164,7 +164,8 @@ impl Arch {
         // What may follow is a sub-architecture: `hf`, `-sf`, `r6el`, `-sp`.
         // A longer name of another architecture (`mips`, `mips64`) is none.
         let other = KNOWN.iter().any(|known| {
-            known.musl.len() > musl.len() && path.starts_with(&format!("/lib/ld-musl-{}", known.musl))
+            known.musl.len() > musl.len()
+                && path.strip_prefix("/lib/ld-musl-").is_some_and(|rest| rest.starts_with(known.musl))
         });
         Some(!musl.is_empty() && rest.is_some() && !other)
     }

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::gather::Gathered;
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Bindings};
 use crate::blame::asked;
 use crate::blame::explain::{self, Program};
 use crate::blame::names::brief;
@@ -43,8 +44,7 @@ pub fn add(findings: &mut [Finding], gathered: &Gathered) {
     for input in &gathered.inputs {
         let Reading::Facts(facts) = &input.reading else { continue };
         let Some(mut own) = of_file.remove(&input.path) else { continue };
-        own.retain(|finding| has_users(finding, input, facts));
-        if own.is_empty() {
+        if !has_names(input, facts) {
             continue;
         }
         let size = std::fs::metadata(&input.path).map_or(u64::MAX, |metadata| metadata.len());
@@ -58,13 +58,10 @@ pub fn add(findings: &mut [Finding], gathered: &Gathered) {
     each(cheap, |(mut own, input, facts)| explain_all(&mut own, input, facts, gathered));
 }
 
-/// Whether the file can tell who uses a library: of a stripped one, of which cargo says nothing, it is known that it
-/// needs the library and no more.
-fn has_users(finding: &Finding, input: &Input, facts: &Artifact) -> bool {
-    let is_library = |item: &Item| matches!(item, Item::Library { .. });
-    let has_names =
-        facts.bindings.as_ref().is_none_or(|read| !matches!(read, Ok(read) if !read.has_symbol_table));
-    input.from_cargo || has_names || !finding.items.iter().all(is_library)
+/// Whether the file can tell who brought something in: a stripped one, of which cargo says nothing, has no names.
+fn has_names(input: &Input, facts: &Artifact) -> bool {
+    let is_stripped = |read: &Arc<Bindings>| !read.has_symbol_table;
+    input.from_cargo || !facts.bindings.as_ref().and_then(|read| read.as_ref().ok()).is_some_and(is_stripped)
 }
 
 fn explain_all(findings: &mut [&mut Finding], input: &Input, facts: &Artifact, gathered: &Gathered) {

@@ -74,7 +74,10 @@ pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
     });
     since::add(&mut report, old, false, folder.as_deref().unwrap_or(Path::new("")));
     let outputs = Outputs { format: options.format, quiet: options.request.cargo.quiet, files };
-    report::check(&report, outputs, streams)
+    let code = report::check(&report, outputs, streams);
+    // The process ends: what was read of thousands of files is not given back piece by piece.
+    std::mem::forget(report);
+    code
 }
 
 /// Opens the files that reports go to, or says why not.

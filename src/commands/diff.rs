@@ -9,7 +9,7 @@ use super::runs_on;
 use crate::artifact::{Artifact, Role};
 use crate::diff;
 use crate::exit::{Happened, USAGE};
-use crate::loader::{Bind, Object};
+use crate::loader::{Bind, Object, Subject};
 use crate::platform::Platform;
 use crate::release::{Holds, Member, Release};
 use crate::report::model::Verdict;
@@ -72,10 +72,11 @@ pub fn hold(release: &mut Release, platforms: &[(String, Arc<Platform>)], picked
         if facts.bindings.is_none() || !member.platforms.is_empty() {
             return;
         }
+        let subject = Subject::new(place(member), facts);
         for (name, platform, judge) in &judges {
             // Of an architecture that a platform does not have there is nothing to say.
             if platform.system(facts.arch).is_some() {
-                let verdict = Verdict::of(&judge.judge(facts, Path::new(&place(member))));
+                let verdict = Verdict::of(&judge.judge(facts, subject.as_ref()));
                 if picked || verdict != Verdict::Undecided {
                     member.platforms.insert((*name).clone(), verdict);
                 }

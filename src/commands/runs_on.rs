@@ -10,7 +10,7 @@ use super::bind::{absolute, loadable, of_release};
 use crate::artifact::Artifact;
 use crate::judge::{Input, NamedPlatform};
 use crate::lints::{Reading, cpu_too_new};
-use crate::loader::Bind;
+use crate::loader::{Bind, Subject};
 use crate::platform::{self, Platform};
 use crate::policy::{At, Policy, Problem};
 use crate::runs_on::{Beside, Judge, NewerCpu};
@@ -92,8 +92,12 @@ pub fn judge_all(inputs: &mut [Input], policy: &Policy, known: &Known) {
         let Reading::Facts(facts) = &input.reading else { return };
         let (names, promises_cpu) = names_for(input, policy);
         let signs = cpu_too_new::signs(facts, &input.compiler_flags);
+        if names.is_empty() {
+            return;
+        }
+        let subject = Subject::new(path_of(input, facts).to_string_lossy(), facts);
         let found = names.into_iter().filter_map(|name| {
-            let mut found = judges.get(name.as_str())?.judge(facts, &path_of(input, facts));
+            let mut found = judges.get(name.as_str())?.judge(facts, subject.as_ref());
             let newer = |needed| NewerCpu::on(&found.platform, facts.arch, needed);
             // Where the policy promises a CPU, that one counts.
             let all = signs.iter().filter(|_| !promises_cpu).filter_map(|sign| newer(sign.cpu?));

@@ -9,7 +9,7 @@ use super::runs_on;
 use crate::artifact::{Artifact, Depth, Examined, ReadError, Role, examine};
 use crate::exit::{KEPT, NOT_JUDGED, USAGE};
 use crate::files;
-use crate::loader::Bind;
+use crate::loader::{Bind, Subject};
 use crate::report::{self, Failure, MessageFormat, Shown, Streams};
 use crate::runs_on::Judge;
 use crate::text;
@@ -59,7 +59,8 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
                 let found = match &examined {
                     Ok(Examined::Elf(facts)) => {
                         let place = place(path, facts);
-                        let all = judges.iter().map(|judge| judge.judge(facts, &place));
+                        let subject = Subject::new(place.to_string_lossy(), facts);
+                        let all = judges.iter().map(|judge| judge.judge(facts, subject.as_ref()));
                         // What is not known for an architecture at all is no news unless asked for.
                         all.filter(|found| picked || found.system(facts).is_some()).collect()
                     }

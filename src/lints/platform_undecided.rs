@@ -47,7 +47,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
                     }
                     // As `symbol_missing`: a library that is missing may have had it.
                     let had = |name: &&str| file.as_deref().is_none_or(|file| file == *name);
-                    if missing.iter().any(|name| had(name)) {
+                    if missing.iter().any(had) {
                         continue;
                     }
                     symbols.push(format!("`{}`", escape(name)));

@@ -1,6 +1,7 @@
 //! Versions and symbols: `elf/dl-version.c` and `elf/dl-lookup.c`.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::{
@@ -17,7 +18,7 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
     if provider.is_musl() {
         return;
     }
-    let lacking = verdict.lacking();
+    let lacking: Vec<String> = verdict.lacking().cloned().collect();
     let by_name = by_name(verdict);
     let (mut problems, mut undecided, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for one in &verdict.loaded {
@@ -96,7 +97,7 @@ fn by_name(verdict: &Verdict) -> HashMap<&str, &Loaded> {
 /// Every strong reference against the definitions of all that is loaded.
 pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdict) {
     let musl = provider.is_musl();
-    let lacking = verdict.lacking();
+    let lacking: Vec<String> = verdict.lacking().cloned().collect();
     // Of these it is not known whether they are there.
     let unsure: Vec<&String> = verdict
         .undecided
@@ -112,7 +113,9 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
         Bind::Everything | Bind::Causes => &verdict.loaded[..],
     };
     let by_name = by_name(verdict);
-    let mut known: HashMap<Reference<'_>, Search> = HashMap::new();
+    let mut known: HashMap<Reference<'_>, Search, BuildHasherDefault<Hashed>> = HashMap::default();
+    // What was last found without a version: neighbours are often in the same file.
+    let mut last: Option<usize> = None;
     for (at, one) in whose.iter().enumerate() {
         let imports = match one.object.imports() {
             Ok(imports) => imports,
@@ -122,29 +125,51 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
                 continue;
             }
         };
-        for import in imports.iter().filter(|import| !import.weak) {
-            if bind == Bind::Causes && !musl && is_of_lacking(import, one, &lacking, verdict) {
+        let missing = missing_nodes(one, verdict);
+        // Most references name the same library as the one before.
+        let mut before: (Option<&str>, Option<&Loaded>) = (None, None);
+        for (import, reference, is_own) in imports.filter(|(import, ..)| !import.weak) {
+            if bind == Bind::Causes && !musl && is_of_lacking(import, &lacking, &missing) {
                 continue;
             }
-            let reference = Reference::of(import);
             // Most are where `DT_VERNEED` says; that another file has it before decides nothing.
             let own = import.file.as_deref().filter(|_| !musl && !import.copied && import.version.is_some());
-            let own = own.and_then(|file| by_name.get(file)).map(|one| &one.object.offers);
+            if own != before.0 {
+                before = (own, own.and_then(|file| by_name.get(file)).copied());
+            }
+            let own = before.1.map(|one| &one.object.offers);
             let is_there = |own: &&Arc<dyn Offers>| {
                 own.has_version_table() == Some(true) && own.offers(reference) == Answer::Yes
             };
             if own.is_some_and(|own| is_there(&own)) {
                 continue;
             }
-            let search = match import.copied {
-                // The main program's own copy does not count.
-                true => &search(&verdict.loaded, reference, musl, Some(at)),
-                // One file names a reference once.
-                false if whose.len() == 1 => &search(&verdict.loaded, reference, musl, None),
+            // Which file has it first says nothing where no version is asked for.
+            let is_plain = import.version.is_none() && !import.copied;
+            if is_plain && last.is_some_and(|at| ask(&verdict.loaded[at], reference, musl) == Answer::Yes) {
+                continue;
+            }
+            // The main program's own copy does not count.
+            let skip = (import.copied || !is_own).then_some(at);
+            let search = match import.copied || at == 0 {
+                // One file names a reference once, and most are the first one's.
+                true => &search(&verdict.loaded, reference, musl, skip),
                 false => {
                     known.entry(reference).or_insert_with(|| search(&verdict.loaded, reference, musl, None))
                 }
             };
+            if let Some(found) = search.found {
+                if is_plain {
+                    last = Some(found);
+                }
+                if !musl
+                    && let Some(problem) = no_version_table(&verdict.loaded[found], import, &one.path)
+                    && !problems.contains(&problem)
+                {
+                    problems.push(problem);
+                }
+                continue;
+            }
             // A version is defined by the library that the need names; that another one, of which nothing is
             // known, has the same is no real doubt.
             let perhaps_in: Vec<String> = search
@@ -158,15 +183,6 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
                 .map(|one| one.path.clone())
                 .collect();
             match &perhaps_in {
-                _ if search.found.is_some() => {
-                    let found = &verdict.loaded[search.found.unwrap_or_default()];
-                    if !musl
-                        && let Some(problem) = no_version_table(found, import, &one.path)
-                        && !problems.contains(&problem)
-                    {
-                        problems.push(problem);
-                    }
-                }
                 perhaps if !perhaps.is_empty() && !one.given && provider.is_consistent() => {}
                 perhaps if !perhaps.is_empty() => undecided.push(Undecided::Symbol {
                     name: import.name.clone(),
@@ -177,7 +193,7 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
                     perhaps_in: perhaps.clone(),
                 }),
                 _ => {
-                    let because = because(import, one, &lacking, verdict);
+                    let because = because(import, &lacking, &missing);
                     if bind == Bind::Causes && because.is_some() {
                         continue;
                     }
@@ -214,20 +230,41 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
     verdict.undecided.extend(undecided);
 }
 
+/// A reference comes with its hash.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 #[derive(Default)]
 struct Search {
     found: Option<usize>,
     perhaps_in: Vec<usize>,
 }
 
+fn ask(one: &Loaded, reference: Reference<'_>, musl: bool) -> Answer {
+    match musl {
+        true => one.object.offers.offers_any(reference),
+        false => one.object.offers.offers(reference),
+    }
+}
+
 fn search(loaded: &[Loaded], reference: Reference<'_>, musl: bool, skip: Option<usize>) -> Search {
     let mut result = Search::default();
     for (at, one) in loaded.iter().enumerate().filter(|(at, _)| Some(*at) != skip) {
-        let answer = match musl {
-            true => one.object.offers.offers_any(reference),
-            false => one.object.offers.offers(reference),
-        };
-        match answer {
+        match ask(one, reference, musl) {
             Answer::Yes => {
                 result.found = Some(at);
                 break;
@@ -253,25 +290,30 @@ fn no_version_table(found: &Loaded, import: &Import, needed_by: &str) -> Option<
 }
 
 /// Whether it is for a version of a library that is missing, or may be, or that has no such version.
-fn is_of_lacking(import: &Import, one: &Loaded, lacking: &[String], verdict: &Verdict) -> bool {
+fn is_of_lacking(import: &Import, lacking: &[String], missing: &[(&str, &str)]) -> bool {
     import.version.is_some()
         && (import.file.as_ref().is_some_and(|file| lacking.contains(file))
-            || node_is_missing(import, one, verdict))
+            || node_is_missing(import, missing))
 }
 
-fn node_is_missing(import: &Import, one: &Loaded, verdict: &Verdict) -> bool {
-    verdict.problems.iter().any(|problem| match problem {
-        Problem::Version { file, version, needed_by, .. } => {
-            *needed_by == one.path
-                && import.file.as_ref() == Some(file)
-                && import.version.as_ref() == Some(version)
+/// The versions that a file asks for and that are missing, by the names of the libraries.
+fn missing_nodes<'v>(one: &Loaded, verdict: &'v Verdict) -> Vec<(&'v str, &'v str)> {
+    let missing = verdict.problems.iter().filter_map(|problem| match problem {
+        Problem::Version { file, version, needed_by, .. } if *needed_by == one.path => {
+            Some((file.as_str(), version.as_str()))
         }
-        _ => false,
-    })
+        _ => None,
+    });
+    missing.collect()
 }
 
-fn because(import: &Import, one: &Loaded, lacking: &[String], verdict: &Verdict) -> Option<Because> {
-    if node_is_missing(import, one, verdict) {
+fn node_is_missing(import: &Import, missing: &[(&str, &str)]) -> bool {
+    let (Some(file), Some(version)) = (&import.file, &import.version) else { return false };
+    missing.iter().any(|(own, node)| node == version && own == file)
+}
+
+fn because(import: &Import, lacking: &[String], missing: &[(&str, &str)]) -> Option<Because> {
+    if node_is_missing(import, missing) {
         return Some(Because::Version);
     }
     // A symbol whose version names a library that is there would be in that one.

@@ -1,7 +1,7 @@
 //! The description of a platform, as the loader's files.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::object::accepts;
 use super::{
@@ -15,6 +15,7 @@ use crate::platform::{self, Broken, Draft, Facts, Library, LibraryFacts, Pack, S
 #[derive(Debug)]
 pub struct Described<'s> {
     system: &'s System,
+    family: Family,
     objects: Mutex<HashMap<String, Probe>>,
     /// Answers, by the path that was asked for.
     probed: RwLock<HashMap<String, Probe>>,
@@ -34,7 +35,12 @@ const MOST_PROBED: usize = 1 << 16;
 impl<'s> Described<'s> {
     pub fn new(system: &'s System) -> Self {
         let here = Root::of_folders("/", Family::Glibc { release: None }, Vec::new());
-        Self { system, objects: Mutex::default(), probed: RwLock::default(), beside: HashMap::new(), here }
+        let family = match system.about().libc.strip_prefix("glibc") {
+            Some(release) => Family::Glibc { release: Release::parse(release.trim()) },
+            None => Family::Musl,
+        };
+        let (objects, probed) = (Mutex::default(), RwLock::default());
+        Self { system, family, objects, probed, beside: HashMap::new(), here }
     }
 
     /// Files that come with what is judged, found by name where no path leads
@@ -92,10 +98,11 @@ impl<'s> Described<'s> {
 
 impl Provider for Described<'_> {
     fn family(&self) -> Family {
-        match self.system.about().libc.strip_prefix("glibc") {
-            Some(release) => Family::Glibc { release: Release::parse(release.trim()) },
-            None => Family::Musl,
-        }
+        self.family.clone()
+    }
+
+    fn is_musl(&self) -> bool {
+        self.family == Family::Musl
     }
 
     fn default_folders(&self) -> &[String] {
@@ -168,6 +175,7 @@ fn object(library: &Arc<Library>, system: &System) -> Object {
             None => Imports::Unknown("the description does not hold what this library needs".to_owned()),
         },
         offers: Arc::new(DescribedLibrary(Arc::clone(library))),
+        known: OnceLock::new(),
     }
 }
 
@@ -351,6 +359,7 @@ fn subject(facts: &Facts, system: &System) -> Object {
         },
         imports: Imports::Listed(imports.collect()),
         offers: Arc::new(Own(facts.symbols.iter().flatten().map(|one| one.hash).collect())),
+        known: OnceLock::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::artifact::{Arch, Artifact, Bindings, Found, Import, VersionNeed, gnu_hash};
 use crate::platform;
@@ -21,14 +21,9 @@ pub struct Reference<'r> {
 }
 
 impl<'r> Reference<'r> {
-    pub fn of(import: &'r Import) -> Self {
-        Self {
-            name: &import.name,
-            version: import.version.as_deref(),
-            exact: import.exact,
-            hash: platform::hash(import.name.as_bytes()),
-            gnu_hash: gnu_hash(import.name.as_bytes()),
-        }
+    fn new(import: &'r Import, Known { hash, gnu_hash, .. }: Known) -> Self {
+        let version = import.version.as_deref();
+        Self { name: &import.name, version, exact: import.exact, hash, gnu_hash }
     }
 
     /// The platforms' hash of the name.
@@ -39,7 +34,8 @@ impl<'r> Reference<'r> {
 
 impl Hash for Reference<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+        // Both: names made to have one of them in common are hard enough to make.
+        state.write_u64(self.hash ^ u64::from(self.gnu_hash).rotate_left(32));
     }
 }
 
@@ -170,6 +166,18 @@ pub struct Object {
     pub versions: Versions,
     pub imports: Imports,
     pub offers: Arc<dyn Offers>,
+    /// Of the imports, in their order: made once, asked by every platform.
+    pub known: OnceLock<Vec<Known>>,
+}
+
+/// What is known of an import whatever it is loaded with.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// The hashes of its name: as descriptions have it, and as files do.
+    hash: u64,
+    gnu_hash: u32,
+    /// The file that imports it may define it, too, in another version.
+    is_own: bool,
 }
 
 impl Object {
@@ -200,15 +208,29 @@ impl Object {
             versions,
             imports,
             offers,
+            known: OnceLock::new(),
         })
     }
 
-    /// The references; `Err`: why they are not known.
-    pub fn imports(&self) -> Result<&[Import], &str> {
-        match &self.imports {
-            Imports::Of(bindings) => Ok(&bindings.imports),
-            Imports::Listed(imports) => Ok(imports),
-            Imports::Unknown(why) => Err(why),
-        }
+    /// The references, and whether the file itself may satisfy them; `Err`: why they are not known.
+    pub fn imports(&self) -> Result<impl Iterator<Item = (&Import, Reference<'_>, bool)>, &str> {
+        let imports = match &self.imports {
+            Imports::Of(bindings) => &bindings.imports,
+            Imports::Listed(imports) => imports,
+            Imports::Unknown(why) => return Err(why),
+        };
+        let known = self.known.get_or_init(|| {
+            let known = imports.iter().map(|import| {
+                let name = import.name.as_bytes();
+                let mut known = Known { hash: platform::hash(name), gnu_hash: gnu_hash(name), is_own: true };
+                let reference = Reference::new(import, known);
+                let all = [self.offers.offers(reference), self.offers.offers_any(reference)];
+                known.is_own = all != [Answer::No; 2];
+                known
+            });
+            known.collect()
+        });
+        let all = imports.iter().zip(known);
+        Ok(all.map(|(import, known)| (import, Reference::new(import, *known), known.is_own)))
     }
 }

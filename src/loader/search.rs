@@ -1,10 +1,10 @@
 //! Finding needed libraries: `elf/dl-load.c`, `_dl_map_object`; for musl
 //! `ldso/dynlink.c`, `load_library`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Loaded, Object, Probe, Problem, Provider, Subject, Undecided, Verdict};
+use crate::platform::hash;
 
 /// Files loaded at most. The largest desktop programs load some 400.
 const MOST_LOADED: usize = 4096;
@@ -45,20 +45,32 @@ pub(super) fn load_all(subject: &Subject, provider: &dyn Provider, verdict: &mut
     }
 }
 
-/// What is loaded, by its place in the list. A file answers to the names it was asked by, and to its `DT_SONAME`; of
-/// several the first one loaded does.
+/// What is loaded, by hashes of its names and of its path, each with its place in the list: to look through hundreds
+/// of numbers takes less than to keep as many names.
 #[derive(Default)]
 struct Index {
-    names: HashMap<String, usize>,
-    paths: HashMap<String, usize>,
+    names: Vec<(u64, usize)>,
+    paths: Vec<(u64, usize)>,
 }
 
 impl Index {
     fn add(&mut self, at: usize, loaded: &Loaded) {
-        for name in loaded.names.iter().chain(&loaded.object.soname) {
-            self.names.entry(name.clone()).or_insert(at);
-        }
-        self.paths.entry(loaded.path.clone()).or_insert(at);
+        let names = loaded.names.iter().chain(&loaded.object.soname);
+        self.names.extend(names.map(|name| (hash(name.as_bytes()), at)));
+        self.paths.push((hash(loaded.path.as_bytes()), at));
+    }
+
+    /// The first file loaded that answers to a name.
+    fn named(&self, name: &str, loaded: &[Loaded]) -> Option<usize> {
+        let hash = hash(name.as_bytes());
+        let same = self.names.iter().filter(|(own, at)| *own == hash && answers_to(&loaded[*at], name));
+        same.map(|(_, at)| *at).min()
+    }
+
+    fn at_path(&self, path: &str, loaded: &[Loaded]) -> Option<usize> {
+        let hash = hash(path.as_bytes());
+        let mut same = self.paths.iter().filter(|(own, at)| *own == hash && loaded[*at].path == path);
+        same.next().map(|(_, at)| *at)
     }
 }
 
@@ -101,8 +113,8 @@ fn take(
     verdict: &mut Verdict,
     index: &mut Index,
 ) {
-    if let Some(known) = index.names.get(name) {
-        let known = &mut verdict.loaded[*known];
+    if let Some(known) = index.named(name, &verdict.loaded) {
+        let known = &mut verdict.loaded[known];
         if !known.names.iter().any(|own| own == name) {
             known.names.push(name.to_owned());
         }
@@ -118,7 +130,7 @@ fn take(
         verdict.loaded.push(loader);
         return;
     }
-    if verdict.lacking().iter().any(|lacking| lacking == name) {
+    if verdict.lacking().any(|lacking| lacking == name) {
         return;
     }
     let asker = verdict.loaded[needed_by].path.clone();
@@ -130,9 +142,9 @@ fn take(
     match find(name, needed_by, provider, &verdict.loaded) {
         Outcome::Found(path, object, given) => {
             // The same file under another name is loaded once.
-            if let Some(known) = index.paths.get(&path) {
-                index.names.insert(name.to_owned(), *known);
-                verdict.loaded[*known].names.push(name.to_owned());
+            if let Some(known) = index.at_path(&path, &verdict.loaded) {
+                index.names.push((hash(name.as_bytes()), known));
+                verdict.loaded[known].names.push(name.to_owned());
                 return;
             }
             let names = vec![name.to_owned()];

@@ -136,15 +136,15 @@ impl Verdict {
     }
 
     /// Names of libraries that are missing, or may be.
-    pub(super) fn lacking(&self) -> Vec<String> {
+    pub(super) fn lacking(&self) -> impl Iterator<Item = &String> {
         let missing = self.problems.iter().filter_map(|problem| match problem {
-            Problem::Library { name, .. } => Some(name.clone()),
+            Problem::Library { name, .. } => Some(name),
             _ => None,
         });
         let unsure = self.undecided.iter().filter_map(|one| match one {
-            Undecided::Library { name, .. } => Some(name.clone()),
+            Undecided::Library { name, .. } => Some(name),
             _ => None,
         });
-        missing.chain(unsure).collect()
+        missing.chain(unsure)
     }
 }

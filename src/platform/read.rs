@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::draft::About;
@@ -163,7 +164,9 @@ impl Pack {
         }
         all.sort_unstable();
         elsewhere.sort_unstable();
-        Ok(Symbols { width: family.width, all, elsewhere, strangers: family.strangers })
+        let (hashes, kinds): (Vec<u64>, Vec<u32>) = all.into_iter().unzip();
+        let buckets = Buckets::of(&hashes, family.width);
+        Ok(Symbols { width: family.width, hashes, kinds, buckets, elsewhere, strangers: family.strangers })
     }
 
     /// The packages of one system with their versions, in the order of names.
@@ -195,12 +198,49 @@ fn inflate_header(rest: &[u8], len: u32) -> Result<Vec<u8>, Broken> {
     Ok(header)
 }
 
+/// Where fingerprints with the same first bits start: some four have the same.
+#[derive(Debug)]
+struct Buckets {
+    /// How many bits are left out.
+    shift: u8,
+    starts: Vec<u32>,
+}
+
+impl Buckets {
+    fn of(sorted: &[u64], width: u8) -> Self {
+        let width = width.min(64);
+        let bits = (sorted.len() / 4).checked_ilog2().unwrap_or(0).min(u32::from(width)) as u8;
+        // A shift by all 64 is none.
+        let bits = bits.max(width.saturating_sub(63));
+        let shift = width - bits;
+        let mut starts = Vec::with_capacity((1 << bits) + 1);
+        let mut at = 0;
+        for bucket in 0..=1u64 << bits {
+            while sorted.get(at).is_some_and(|hash| hash >> shift < bucket) {
+                at += 1;
+            }
+            starts.push(at as u32);
+        }
+        Self { shift, starts }
+    }
+
+    fn range(&self, hash: u64) -> Range<usize> {
+        let bucket = (hash >> self.shift) as usize;
+        match (self.starts.get(bucket), self.starts.get(bucket + 1)) {
+            (Some(start), Some(end)) => *start as usize..*end as usize,
+            _ => 0..0,
+        }
+    }
+}
+
 /// A library's definitions, as fingerprints in their order.
 #[derive(Debug)]
 pub struct Symbols {
     width: u8,
-    /// Fingerprint; twice the node (from 1; 0: no version), one more: hidden.
-    all: Vec<(u64, u32)>,
+    hashes: Vec<u64>,
+    /// Twice the node (from 1; 0: no version), one more: hidden.
+    kinds: Vec<u32>,
+    buckets: Buckets,
     /// Of a partial library: what it has in other systems.
     elsewhere: Vec<u64>,
     /// See `Family`.
@@ -212,9 +252,14 @@ impl Symbols {
     /// definition of the name with this hash.
     pub fn find(&self, hash: u64) -> impl Iterator<Item = (u16, bool)> {
         let wanted = cut(hash, self.width);
-        let is_stranger = self.strangers.binary_search(&(hash as u32)).is_ok();
-        let start = self.all.partition_point(|(hash, _)| *hash < wanted);
-        let same = self.all[start..].iter().take_while(move |(hash, _)| !is_stranger && *hash == wanted);
+        let mut range = self.buckets.range(wanted);
+        let is_there = self.hashes[range.clone()].contains(&wanted);
+        if is_there && self.strangers.binary_search(&(hash as u32)).is_ok() {
+            range = 0..0;
+        }
+        let here = self.hashes[range.clone()].iter().zip(&self.kinds[range]);
+        let same = here.skip_while(move |(hash, _)| **hash < wanted);
+        let same = same.take_while(move |(hash, _)| **hash == wanted);
         same.map(|(_, kind)| ((kind / 2) as u16, kind & 1 == 1))
     }
 
@@ -225,7 +270,7 @@ impl Symbols {
     }
 
     pub fn len(&self) -> usize {
-        self.all.len()
+        self.hashes.len()
     }
 }
 
@@ -234,5 +279,25 @@ pub fn template<'p>(path: &'p str, about: &About) -> Cow<'p, str> {
     match about.triplet.is_empty() || !path.contains(&about.triplet) {
         true => Cow::Borrowed(path),
         false => Cow::Owned(path.replace(&about.triplet, TRIPLET)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fingerprint_is_in_its_bucket() {
+        for (count, width) in [(0, 20), (1, 0), (3, 2), (7, 64), (7, 200), (9, 3), (1000, 34), (70_000, 40)] {
+            let mut list: Vec<u64> = (0..count).map(|at: u64| cut(hash(&at.to_le_bytes()), width)).collect();
+            list.sort_unstable();
+            list.dedup();
+            let buckets = Buckets::of(&list, width);
+            for one in &list {
+                assert!(list[buckets.range(*one)].contains(one), "{count} {width}");
+            }
+            let largest = list.iter().map(|one| buckets.range(*one).len()).max();
+            assert!(largest.unwrap_or(0) < 32, "{count} {width}: {largest:?}");
+        }
     }
 }

@@ -21,13 +21,21 @@ const GOOD: Style = AnsiColor::BrightGreen.on_default().effects(Effects::BOLD);
 const BAD: Style = AnsiColor::BrightRed.on_default().effects(Effects::BOLD);
 const MIXED: Style = AnsiColor::BrightYellow.on_default().effects(Effects::BOLD);
 
-pub fn check(out: &mut impl Write, report: &Report, quiet: bool) -> io::Result<()> {
+/// `colored` is whether anybody will see colours: what has none is made with less.
+pub fn check(out: &mut impl Write, report: &Report, quiet: bool, colored: bool) -> io::Result<()> {
+    let renderer = if colored { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
     let mut explained = BTreeSet::new();
     for finding in &report.findings {
-        diagnostic(out, report, finding, explained.insert(&finding.lint))?;
+        let text = diagnostic(&renderer, report, finding, explained.insert(&finding.lint));
+        out.write_all(text.as_bytes())?;
     }
     if report.complete && !(quiet && report.happened.code() == 0) {
-        write_summary(out, report)?;
+        let mut text = Vec::new();
+        match colored {
+            true => write_summary(&mut text, report)?,
+            false => write_summary(&mut anstream::StripStream::new(&mut text), report)?,
+        }
+        out.write_all(&text)?;
     }
     Ok(())
 }
@@ -54,7 +62,7 @@ fn title(text: &str, head: &str) -> String {
     textwrap::fill(&escape(text), plain(WIDTH - head.len()))
 }
 
-fn diagnostic(out: &mut impl Write, report: &Report, finding: &Finding, first: bool) -> io::Result<()> {
+fn diagnostic(renderer: &Renderer, report: &Report, finding: &Finding, first: bool) -> String {
     let (mark, word) = match finding.level {
         Level::Warn => (Mark::WARNING, "warning"),
         _ => (Mark::ERROR, "error"),
@@ -78,7 +86,9 @@ fn diagnostic(out: &mut impl Write, report: &Report, finding: &Finding, first: b
     }
     let head = format!("{word}[{}]: ", finding.lint);
     let group = mark.primary_title(title(&finding.message, &head)).id(&*finding.lint).elements(elements);
-    render(out, &[group])
+    let mut text = renderer.render(&[group]);
+    text.push_str("\n\n");
+    text
 }
 
 fn level_note(report: &Report, finding: &Finding, file: &str) -> Option<String> {

@@ -95,7 +95,7 @@ impl ReportFile {
     fn write(self, report: &Report) -> Result<(), Failure> {
         let mut text = Vec::new();
         // Without escape sequences: a file is no terminal.
-        let written = render(&mut anstream::StripStream::new(&mut text), report, self.format, false)
+        let written = render(&mut anstream::StripStream::new(&mut text), report, self.format, false, false)
             .and_then(|()| self.file.write(&text));
         written.map_err(|error| not_written(&self.path, &error))
     }
@@ -149,9 +149,10 @@ pub fn render(
     report: &Report,
     format: MessageFormat,
     quiet: bool,
+    colored: bool,
 ) -> std::io::Result<()> {
     match format {
-        MessageFormat::Human => human::check(out, report, quiet),
+        MessageFormat::Human => human::check(out, report, quiet, colored),
         MessageFormat::Short => short::check(out, report, quiet),
         MessageFormat::Json => json::check(out, report),
         MessageFormat::Sarif => sarif::check(out, report),
@@ -160,6 +161,9 @@ pub fn render(
         MessageFormat::Html => html::check(out, report),
     }
 }
+
+/// Standard output writes each line by itself.
+const BUFFER: usize = 32 << 10;
 
 /// Writes a check's report wherever it is wanted, and answers with the exit code: a report that was asked for and
 /// could not be written is no pass.
@@ -176,9 +180,15 @@ pub fn check(report: &Report, outputs: Outputs, streams: &Streams) -> std::io::R
     if let Err(error) = github::step_summary(report, summary.as_deref()) {
         failures.push(Failure::new("the summary of the step cannot be written").note(error.to_string()));
     }
-    let mut out = streams.out();
-    render(&mut out, report, outputs.format, outputs.quiet)?;
+    let colored = streams.out_is_colored();
+    let out: Box<dyn Write> = match outputs.format {
+        MessageFormat::Human if !colored => Box::new(streams.plain_out()),
+        _ => Box::new(streams.out()),
+    };
+    let mut out = std::io::BufWriter::with_capacity(BUFFER, out);
+    render(&mut out, report, outputs.format, outputs.quiet, colored)?;
     out.flush()?;
+    drop(out);
     for failure in report.failures.iter().chain(&failures) {
         human::failure(&mut err, failure)?;
     }

@@ -487,7 +487,7 @@ mod tests {
         for text in saved {
             let report = Report::from_json(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
             assert_eq!(written(|out| json::check(out, &report)).trim_end(), text);
-            assert_eq!(written(|out| human::check(out, &report, false)).is_empty(), !report.complete);
+            assert_eq!(written(|out| human::check(out, &report, false, true)).is_empty(), !report.complete);
             assert_eq!(written(|out| short::check(out, &report, false)).is_empty(), !report.complete);
         }
     }
@@ -520,7 +520,7 @@ mod tests {
                     (policy.at.start, policy.at.end) = (start, end);
                 }
             }
-            assert!(!written(|out| human::check(out, &report, false)).is_empty());
+            assert!(!written(|out| human::check(out, &report, false, true)).is_empty());
         }
     }
 

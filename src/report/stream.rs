@@ -24,6 +24,19 @@ impl Streams {
         AutoStream::new(io::stdout(), self.color)
     }
 
+    /// Standard output as it is, for what has no escape sequences.
+    pub fn plain_out(&self) -> impl Write + use<> {
+        io::stdout().lock()
+    }
+
+    /// Whether colours reach the reader of standard output.
+    pub fn out_is_colored(&self) -> bool {
+        match self.color {
+            ColorChoice::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+            color => color != ColorChoice::Never,
+        }
+    }
+
     pub fn err(&self) -> impl Write + use<> {
         AutoStream::new(io::stderr(), self.color)
     }

@@ -198,7 +198,7 @@ impl Exports {
 
     /// The same, with the name's hash (`gnu_hash`).
     pub fn find_by<'e>(&'e self, name: &'e str, hash: u32) -> impl Iterator<Item = Found<'e>> {
-        self.candidates(name.as_bytes(), hash).into_iter().filter_map(|index| {
+        self.candidates(name.as_bytes(), hash).filter_map(|index| {
             let entry = self.table.entry(index as usize)?;
             let same = entry.is_definition() && self.table.is_named(entry.name, name.as_bytes());
             same.then(|| {
@@ -240,35 +240,37 @@ impl Exports {
         })
     }
 
-    fn candidates(&self, name: &[u8], hash: u32) -> Vec<u32> {
-        match &self.hash {
-            Hash::Listed(listed) => listed.get(&sysv_hash(name)).cloned().unwrap_or_default(),
-            Hash::Gnu { first, shift, bloom, buckets, chains } => {
-                let width = if self.table.elf64 { 8 } else { 4 };
-                let (bits, words) = (width as u32 * 8, bloom.len() / width);
-                let word = match words {
-                    0 => return Vec::new(),
-                    words => self.table.word(bloom, width, (hash / bits) as usize & (words - 1)),
-                };
-                let second = hash.checked_shr(*shift).unwrap_or(0);
-                let mut found = Vec::new();
-                if buckets.is_empty() || word >> (hash % bits) & word >> (second % bits) & 1 == 0 {
-                    return found;
-                }
-                let start = self.table.word(buckets, 4, hash as usize % (buckets.len() / 4)) as u32;
-                let Some(into) = start.checked_sub(*first).filter(|_| start != 0) else { return found };
-                for at in (into as usize..chains.len() / 4).take(LONGEST_CHAIN) {
-                    let chain = self.table.word(chains, 4, at) as u32;
-                    if (chain ^ hash) >> 1 == 0 {
-                        found.push(at as u32 + first);
-                    }
-                    if chain & 1 == 1 {
-                        break;
-                    }
-                }
-                found
-            }
+    fn candidates(&self, name: &[u8], hash: u32) -> impl Iterator<Item = u32> {
+        let (listed, chain) = match &self.hash {
+            Hash::Listed(listed) => (listed.get(&sysv_hash(name)).map_or(&[][..], Vec::as_slice), None),
+            Hash::Gnu { .. } => (&[][..], self.chain(hash)),
+        };
+        let of_chain = chain.map(|(chains, first, into)| {
+            let words = (into..chains.len() / 4).take(LONGEST_CHAIN);
+            let words = words.map(move |at| (at as u32 + first, self.table.word(chains, 4, at) as u32));
+            let mut ended = false;
+            let own = words.take_while(move |(_, word)| !std::mem::replace(&mut ended, word & 1 == 1));
+            own.filter(move |(_, word)| (word ^ hash) >> 1 == 0).map(|(index, _)| index)
+        });
+        listed.iter().copied().chain(of_chain.into_iter().flatten())
+    }
+
+    /// Where the chain of a hash is in `DT_GNU_HASH`: the chains, the index of the first symbol in them, and its place.
+    fn chain(&self, hash: u32) -> Option<(&[u8], u32, usize)> {
+        let Hash::Gnu { first, shift, bloom, buckets, chains } = &self.hash else { return None };
+        let width = if self.table.elf64 { 8 } else { 4 };
+        let (bits, words) = (width as u32 * 8, bloom.len() / width);
+        if words == 0 || buckets.is_empty() {
+            return None;
         }
+        let word = self.table.word(bloom, width, (hash / bits) as usize & (words - 1));
+        let second = hash.checked_shr(*shift).unwrap_or(0);
+        if word >> (hash % bits) & word >> (second % bits) & 1 == 0 {
+            return None;
+        }
+        let start = self.table.word(buckets, 4, hash as usize % (buckets.len() / 4)) as u32;
+        let into = start.checked_sub(*first).filter(|_| start != 0)?;
+        Some((chains, *first, into as usize))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Notes, from `PT_NOTE` segments (ELF gABI chapter 5, "Note Section").
 
+use std::fmt::Write as _;
+
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -79,7 +81,12 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                 }
             }
             (b"GNU\0", 3) => {
-                notes.build_id = Some(content.iter().map(|byte| format!("{byte:02x}")).collect());
+                let mut text = String::with_capacity(content.len() * 2);
+                for byte in content {
+                    // Text takes what is written.
+                    let _ = write!(text, "{byte:02x}");
+                }
+                notes.build_id = Some(text);
             }
             (b"GNU\0", 5) => self.properties(content, notes),
             (b"FDO\0", NT_FDO_DLOPEN) => {
