@@ -162,8 +162,9 @@ impl Pack {
             let kind = u32::from(node) * 2 + (group.kind & 1);
             all.extend(list(group.bytes, group.count, group.rice)?.into_iter().map(|hash| (hash, kind)));
         }
-        all.sort_unstable();
-        elsewhere.sort_unstable();
+        // Not the unstable one: each list is in its order already.
+        all.sort();
+        elsewhere.sort();
         let (hashes, kinds): (Vec<u64>, Vec<u32>) = all.into_iter().unzip();
         let buckets = Buckets::of(&hashes, family.width);
         Ok(Symbols { width: family.width, hashes, kinds, buckets, elsewhere, strangers: family.strangers })

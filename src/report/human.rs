@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level as Mark, Renderer,
 use anstyle::{AnsiColor, Effects, Style};
 
 use super::model::{Finding, Position, Report};
+use super::plain::Plain;
 use super::{Failure, summary};
 use crate::finding::Level;
 use crate::text::{count, escape};
@@ -23,10 +24,13 @@ const MIXED: Style = AnsiColor::BrightYellow.on_default().effects(Effects::BOLD)
 
 /// `colored` is whether anybody will see colours: what has none is made with less.
 pub fn check(out: &mut impl Write, report: &Report, quiet: bool, colored: bool) -> io::Result<()> {
-    let renderer = if colored { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
+    let mut look = match colored {
+        true => Look::Styled(Renderer::styled().term_width(WIDTH)),
+        false => Look::Plain(Plain::new(WIDTH)),
+    };
     let mut explained = BTreeSet::new();
     for finding in &report.findings {
-        let text = diagnostic(&renderer, report, finding, explained.insert(&finding.lint));
+        let text = diagnostic(&mut look, report, finding, explained.insert(&finding.lint));
         out.write_all(text.as_bytes())?;
     }
     if report.complete && !(quiet && report.happened.code() == 0) {
@@ -62,17 +66,20 @@ fn title(text: &str, head: &str) -> String {
     textwrap::fill(&escape(text), plain(WIDTH - head.len()))
 }
 
-fn diagnostic(renderer: &Renderer, report: &Report, finding: &Finding, first: bool) -> String {
+enum Look<'r> {
+    Styled(Renderer),
+    Plain(Plain<'r>),
+}
+
+fn diagnostic<'r>(look: &mut Look<'r>, report: &'r Report, finding: &'r Finding, first: bool) -> String {
     let (mark, word) = match finding.level {
         Level::Warn => (Mark::WARNING, "warning"),
         _ => (Mark::ERROR, "error"),
     };
     let file = report.policy_shown();
     let label = finding.policy.as_ref().map(|forbids| escape(&forbids.label)).unwrap_or_default();
-    let mut elements: Vec<Element<'_>> = Vec::new();
-    if let Some(forbids) = &finding.policy {
-        elements.push(snippet(report, &file, &forbids.at, &label).into());
-    }
+    let at = finding.policy.as_ref().map(|forbids| &forbids.at);
+    let shown = at.map(|at| Element::from(snippet(report, &file, at, &label)));
     let mut notes = Vec::new();
     notes.extend(report.place_text(finding).map(|place| format!("in {place}")));
     // A note is one line; what breaks it came from a file.
@@ -80,13 +87,24 @@ fn diagnostic(renderer: &Renderer, report: &Report, finding: &Finding, first: bo
     if first {
         notes.extend(level_note(report, finding, &file));
     }
-    elements.extend(notes.iter().map(|note| Mark::NOTE.message(wrapped(note)).into()));
-    if let Some(help) = &finding.help {
-        elements.push(Mark::HELP.message(wrapped(help)).into());
-    }
+    let notes = notes.iter().map(|note| ("note", wrapped(note)));
+    let notes: Vec<_> = notes.chain(finding.help.iter().map(|help| ("help", wrapped(help)))).collect();
     let head = format!("{word}[{}]: ", finding.lint);
-    let group = mark.primary_title(title(&finding.message, &head)).id(&*finding.lint).elements(elements);
-    let mut text = renderer.render(&[group]);
+    let title = title(&finding.message, &head);
+    let renderer = match look {
+        Look::Plain(plain) if !notes.is_empty() => {
+            let place = finding.policy.as_ref().map(|one| (one.at.start, one.at.end, one.label.as_str()));
+            return plain.text(&head, &title, place, shown, &notes) + "\n";
+        }
+        Look::Plain(plain) => plain.renderer(),
+        Look::Styled(renderer) => renderer,
+    };
+    let notes = notes.into_iter().map(|(word, text)| {
+        let mark = if word == "note" { Mark::NOTE } else { Mark::HELP };
+        mark.message(text).into()
+    });
+    let elements: Vec<Element<'_>> = shown.into_iter().chain(notes).collect();
+    let mut text = renderer.render(&[mark.primary_title(title).id(&*finding.lint).elements(elements)]);
     text.push_str("\n\n");
     text
 }

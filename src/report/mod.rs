@@ -11,6 +11,7 @@ mod markdown;
 pub mod merge;
 pub mod model;
 mod pages;
+mod plain;
 mod platforms;
 mod sarif;
 mod short;
