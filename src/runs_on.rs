@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, Libc, When};
-use crate::loader::{Bind, Described, Object, Problem, Subject, Undecided, Verdict, load};
+use crate::loader::{Bind, Described, Object, Problem, Root, Subject, Undecided, Verdict, load};
 use crate::platform::{Platform, Probe, System};
 use crate::text::some_of;
 
@@ -113,10 +113,10 @@ pub struct Judge<'p> {
 
 impl<'p> Judge<'p> {
     /// `beside`: files that come with those judged.
-    pub fn new(platform: &'p Arc<Platform>, beside: &[Beside], bind: Bind) -> Self {
+    pub fn new(platform: &'p Arc<Platform>, beside: &[Beside], here: &Arc<Root>, bind: Bind) -> Self {
         let described = |system: &'p System| {
             let own = beside.iter().filter(|(_, _, object)| object.arch.same_as(system.arch()));
-            (system, Described::new(system).with_beside(own.cloned()))
+            (system, Described::new(system, Arc::clone(here)).with_beside(own.cloned()))
         };
         Self {
             platform,

@@ -9,7 +9,7 @@ use super::runs_on;
 use crate::artifact::{Artifact, Role};
 use crate::diff;
 use crate::exit::{Happened, USAGE};
-use crate::loader::{Bind, Object, Subject};
+use crate::loader::{Bind, Described, Object, Subject};
 use crate::platform::Platform;
 use crate::release::{Holds, Member, Release};
 use crate::report::model::Verdict;
@@ -62,9 +62,10 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
 /// those that were picked.
 pub fn hold(release: &mut Release, platforms: &[(String, Arc<Platform>)], picked: bool) {
     let beside: Vec<Beside> = release.members.iter().filter_map(library).flatten().collect();
+    let here = Described::here();
     let judges: Vec<_> = platforms
         .iter()
-        .map(|(name, platform)| (name, platform, Judge::new(platform, &beside, Bind::Causes)))
+        .map(|(name, platform)| (name, platform, Judge::new(platform, &beside, &here, Bind::Causes)))
         .collect();
     release.members.par_iter_mut().for_each(|member| {
         let Holds::Facts(facts) = &member.holds else { return };

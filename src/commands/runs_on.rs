@@ -10,7 +10,7 @@ use super::bind::{absolute, loadable, of_release};
 use crate::artifact::Artifact;
 use crate::judge::{Input, NamedPlatform};
 use crate::lints::{Reading, cpu_too_new};
-use crate::loader::{Bind, Subject};
+use crate::loader::{Bind, Described, Subject};
 use crate::platform::{self, Platform};
 use crate::policy::{At, Policy, Problem};
 use crate::runs_on::{Beside, Judge, NewerCpu};
@@ -84,9 +84,10 @@ pub fn judge_all(inputs: &mut [Input], policy: &Policy, known: &Known) {
         return;
     }
     let beside: Vec<Beside> = inputs.iter().filter_map(of_release).flatten().collect();
+    let here = Described::here();
     let judges: HashMap<&str, Judge<'_>> = known
         .iter()
-        .map(|(name, platform)| (name.as_str(), Judge::new(platform, &beside, Bind::Causes)))
+        .map(|(name, platform)| (name.as_str(), Judge::new(platform, &beside, &here, Bind::Causes)))
         .collect();
     let say = |input: &mut Input| {
         let Reading::Facts(facts) = &input.reading else { return };

@@ -9,7 +9,7 @@ use super::runs_on;
 use crate::artifact::{Artifact, Depth, Examined, ReadError, Role, examine};
 use crate::exit::{KEPT, NOT_JUDGED, USAGE};
 use crate::files;
-use crate::loader::{Bind, Subject};
+use crate::loader::{Bind, Described, Subject};
 use crate::report::{self, Failure, MessageFormat, Shown, Streams};
 use crate::runs_on::Judge;
 use crate::text;
@@ -45,8 +45,9 @@ pub fn run(options: &Options, streams: &Streams) -> std::io::Result<u8> {
             return Ok(USAGE);
         }
     };
+    let here = Described::here();
     let judges: Vec<Judge<'_>> =
-        platforms.iter().map(|(_, platform)| Judge::new(platform, &[], Bind::Everything)).collect();
+        platforms.iter().map(|(_, platform)| Judge::new(platform, &[], &here, Bind::Everything)).collect();
     let picked = !options.platforms.is_empty();
     // Of one file people want to know what it needs, too.
     let depth = if options.format == MessageFormat::Json { Depth::Bindings } else { Depth::All };

@@ -9,6 +9,7 @@ use super::{
     Versions, Warning,
 };
 use crate::artifact::{Import, When};
+use crate::platform::hash;
 
 /// The first glibc whose loader knows `DT_RELR` (NEWS of 2.36).
 const KNOWS_RELR: [u32; 2] = [2, 36];
@@ -19,7 +20,7 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
         return;
     }
     let lacking: Vec<String> = verdict.lacking().cloned().collect();
-    let by_name = by_name(verdict);
+    let by_name = Names::of(&verdict.loaded);
     let (mut problems, mut undecided, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for one in &verdict.loaded {
         let needed_by = || one.path.clone();
@@ -83,15 +84,26 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
     verdict.warnings.extend(warnings);
 }
 
-/// What is loaded, by the names that it was asked by.
-fn by_name(verdict: &Verdict) -> HashMap<&str, &Loaded> {
-    let mut by_name = HashMap::new();
-    for one in &verdict.loaded {
-        for name in &one.names {
-            by_name.entry(name.as_str()).or_insert(one);
-        }
+/// What is loaded, by hashes of the names that it was asked by: see `search::Index`.
+struct Names<'v> {
+    loaded: &'v [Loaded],
+    names: Vec<(u64, &'v str, usize)>,
+}
+
+impl<'v> Names<'v> {
+    fn of(loaded: &'v [Loaded]) -> Self {
+        let all =
+            loaded.iter().enumerate().flat_map(|(at, one)| one.names.iter().map(move |name| (name, at)));
+        let names = all.map(|(name, at)| (hash(name.as_bytes()), name.as_str(), at)).collect();
+        Self { loaded, names }
     }
-    by_name
+
+    /// The first one.
+    fn get(&self, name: &str) -> Option<&'v Loaded> {
+        let hash = hash(name.as_bytes());
+        let mut same = self.names.iter().filter(|(own, of, _)| *own == hash && *of == name);
+        same.next().map(|(_, _, at)| &self.loaded[*at])
+    }
 }
 
 /// Every strong reference against the definitions of all that is loaded.
@@ -112,7 +124,7 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
         Bind::Subject => &verdict.loaded[..1.min(verdict.loaded.len())],
         Bind::Everything | Bind::Causes => &verdict.loaded[..],
     };
-    let by_name = by_name(verdict);
+    let by_name = Names::of(&verdict.loaded);
     let mut known: HashMap<Reference<'_>, Search, BuildHasherDefault<Hashed>> = HashMap::default();
     // What was last found without a version: neighbours are often in the same file.
     let mut last: Option<usize> = None;
@@ -135,7 +147,7 @@ pub(super) fn bind_all(provider: &dyn Provider, bind: Bind, verdict: &mut Verdic
             // Most are where `DT_VERNEED` says; that another file has it before decides nothing.
             let own = import.file.as_deref().filter(|_| !musl && !import.copied && import.version.is_some());
             if own != before.0 {
-                before = (own, own.and_then(|file| by_name.get(file)).copied());
+                before = (own, own.and_then(|file| by_name.get(file)));
             }
             let own = before.1.map(|one| &one.object.offers);
             let is_there = |own: &&Arc<dyn Offers>| {

@@ -22,7 +22,7 @@ pub struct Described<'s> {
     beside: HashMap<String, (String, Arc<Object>)>,
     /// This machine's files, of which those count that a run path reaches from
     /// the file that is judged.
-    here: Root,
+    here: Arc<Root>,
 }
 
 /// Folders of a system: what lies there belongs to this machine, and is not
@@ -33,8 +33,12 @@ const OF_THE_SYSTEM: &[&str] = &["/usr/", "/lib", "/bin/", "/sbin/", "/etc/"];
 const MOST_PROBED: usize = 1 << 16;
 
 impl<'s> Described<'s> {
-    pub fn new(system: &'s System) -> Self {
-        let here = Root::of_folders("/", Family::Glibc { release: None }, Vec::new());
+    /// What lies beside the files that are judged, on this machine: read once for all systems.
+    pub fn here() -> Arc<Root> {
+        Arc::new(Root::of_folders("/", Family::Glibc { release: None }, Vec::new()))
+    }
+
+    pub fn new(system: &'s System, here: Arc<Root>) -> Self {
         let family = match system.about().libc.strip_prefix("glibc") {
             Some(release) => Family::Glibc { release: Release::parse(release.trim()) },
             None => Family::Musl,
@@ -262,7 +266,7 @@ impl Whole {
     }
 
     pub fn described(&self) -> Described<'_> {
-        Described::new(&self.0[0])
+        Described::new(&self.0[0], Described::here())
     }
 
     /// See `leave_open`: of the draft that this was made of.
