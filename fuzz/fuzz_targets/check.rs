@@ -1,24 +1,41 @@
-//! All that `check` and `show` do with a file's bytes, to the last byte of each report.
+//! All that `check` and `show` do with a file's bytes, the loaders of two platforms included, to the last byte of each
+//! report.
 //!
 //! The reports go to standard output and standard error: `-close_fd_mask=3`, which `cargo xtask fuzz` gives, makes
 //! libFuzzer discard both.
 #![no_main]
 
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use cargo_compat::artifact::{Arch, Artifact, Endian, Examined, More, ReadError, Role, examine_bytes_by};
 use cargo_compat::exit::Happened;
 use cargo_compat::finding::Level;
-use cargo_compat::judge::{Input, Scope, judge, symbols_wanted};
+use cargo_compat::judge::{Input, NamedPlatform, Scope, judge, symbols_wanted};
 use cargo_compat::lints::Reading;
+use cargo_compat::loader::{Bind, Described, Subject};
+use cargo_compat::platform::{self, Platform};
 use cargo_compat::policy::{Name, Policy, Source, parse};
 use cargo_compat::report::{self, MessageFormat, Outputs, Report, Shown, Streams};
+use cargo_compat::runs_on::Judge;
 use libfuzzer_sys::fuzz_target;
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let text = include_str!("../seeds/policy/everything.toml").to_owned();
     parse(Source { path: "compat.toml".into(), text }).expect("the policy has no problem")
+});
+
+/// One that is described, and one of which facts are published.
+static PLATFORMS: LazyLock<Vec<(&str, Arc<Platform>)>> = LazyLock::new(|| {
+    ["debian-12", "rhel-9"].map(|name| (name, platform::find(name).expect("it is built in"))).to_vec()
+});
+
+static JUDGES: LazyLock<Vec<(&str, Judge<'static>)>> = LazyLock::new(|| {
+    let here = Described::here();
+    let judge = |(name, platform): &'static (&'static str, Arc<Platform>)| {
+        (*name, Judge::new(platform, &[], &here, Bind::Everything))
+    };
+    PLATFORMS.iter().map(judge).collect()
 });
 
 /// Two libcs each where there are two: the rules of all triples are applied.
@@ -41,7 +58,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut triples = Vec::new();
     let examined = examine_bytes_by(bytes.to_vec(), |facts| {
         triples = triples_of(facts);
-        More { symbols: symbols_wanted(&POLICY, &name, &triples, facts), bindings: false }
+        More { symbols: symbols_wanted(&POLICY, &name, &triples, facts), bindings: true }
     });
     let reading = match examined {
         Ok(Examined::Elf(facts)) => Reading::Facts(facts),
@@ -49,6 +66,7 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => Reading::Unreadable(error),
     };
     show(&reading);
+    let platforms = platforms(&reading);
     let from_cargo = bytes.len() % 2 == 0;
     let input = Input {
         name,
@@ -60,6 +78,7 @@ fuzz_target!(|bytes: &[u8]| {
         compiler_flags: if from_cargo { vec!["target-cpu=native".to_owned()] } else { Vec::new() },
         undefs: Vec::new(),
         verdict: None,
+        platforms,
         triples,
     };
     let inputs = [input];
@@ -83,6 +102,17 @@ fuzz_target!(|bytes: &[u8]| {
         report::check(&report, outputs, &Streams::new(Some("always"))).expect("a written report");
     }
 });
+
+fn platforms(reading: &Reading) -> Vec<NamedPlatform> {
+    let Reading::Facts(facts) = reading else { return Vec::new() };
+    // Its run paths lead to no file of this machine.
+    let subject = Subject::new("/nowhere/libhostile.so.1", facts);
+    let found = JUDGES.iter().map(|(name, judge)| NamedPlatform {
+        name: (*name).to_owned(),
+        found: judge.judge(facts, subject.as_ref()),
+    });
+    found.collect()
+}
 
 fn triples_of(facts: &Artifact) -> Vec<String> {
     let of_arch = TRIPLES.iter().filter(|(name, width, endian, _)| {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use cargo_compat::artifact::{Arch, Class, Endian};
+use cargo_compat::platform::{self, About, Definition, Draft, Entry, Facts, What};
 
 use crate::support::elf::Elf;
 use crate::{Usage, process};
@@ -30,6 +32,8 @@ type Seeds = BTreeMap<String, Vec<u8>>;
 const TARGETS: &[Target] = &[
     Target { name: "elf", seeds: elf_seeds, dictionary: "elf.dict" },
     Target { name: "check", seeds: elf_seeds, dictionary: "elf.dict" },
+    Target { name: "archive", seeds: archive_seeds, dictionary: "elf.dict" },
+    Target { name: "description", seeds: description_seeds, dictionary: "elf.dict" },
     Target { name: "policy", seeds: policy_seeds, dictionary: "policy.dict" },
 ];
 
@@ -155,6 +159,86 @@ fn real_files() -> anyhow::Result<Seeds> {
         }
     }
     Ok(seeds)
+}
+
+/// The smallest archives and object files of this machine and its cross compilers.
+fn archive_seeds() -> anyhow::Result<Seeds> {
+    let mut found: Vec<(u64, PathBuf)> = Vec::new();
+    for folder in FOLDERS {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let path = entry?.path();
+            let is_one = path.extension().is_some_and(|kind| kind == "a" || kind == "o");
+            let size = fs::symlink_metadata(&path).map_or(u64::MAX, |metadata| metadata.len());
+            if is_one && size <= MAX_LEN {
+                found.push((size, path));
+            }
+        }
+    }
+    found.sort();
+    let mut seeds = Seeds::new();
+    for (_, path) in found.iter().take(MOST_FILES * 4) {
+        let content = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        seeds.insert(path.display().to_string().trim_start_matches('/').replace('/', "-"), content);
+    }
+    Ok(seeds)
+}
+
+/// Small descriptions, of one system and of two.
+fn description_seeds() -> anyhow::Result<Seeds> {
+    let mut seeds = Seeds::new();
+    for (name, systems, partial) in
+        [("one", 1, false), ("partial", 1, true), ("two", 2, false), ("both", 2, true)]
+    {
+        let drafts: Vec<Draft> = (0..systems).map(|at| draft(at, partial)).collect();
+        let packed = platform::write(&drafts, 16, &[platform::hash(b"asked")])?;
+        seeds.insert(name.to_owned(), packed.bytes);
+    }
+    Ok(seeds)
+}
+
+/// A system with a library, a link to it, and what else a path may be.
+fn draft(number: usize, partial: bool) -> Draft {
+    let arch = Arch { machine: 62, class: Class::Elf64, endian: Endian::Little, flags: 0 };
+    let names = ["known", "other", if number == 0 { "first" } else { "second" }];
+    let mut symbols: Vec<Definition> = names
+        .iter()
+        .zip([0, 1, 1])
+        .map(|(name, node)| Definition { hash: platform::hash(name.as_bytes()), node, hidden: node == 1 })
+        .collect();
+    symbols.sort_unstable();
+    let facts = Facts {
+        soname: Some("liba.so.1".to_owned()),
+        needed: vec!["libc.so.6".to_owned()],
+        runpath: vec!["$ORIGIN".to_owned()],
+        nodes: vec!["A_1".to_owned()],
+        has_version_table: true,
+        defines_versions: true,
+        symbols: Some(symbols),
+        partial,
+        ..Facts::default()
+    };
+    let entry =
+        |path: &str, what| Entry { path: path.to_owned(), package: "a".to_owned(), plain: true, what };
+    Draft {
+        about: About {
+            platform: format!("system-{number}"),
+            arch: arch.into(),
+            triplet: String::new(),
+            libc: "glibc 2.36".to_owned(),
+            search: vec!["/lib".to_owned()],
+            folder_links: vec![("/lib64".to_owned(), "lib".to_owned())],
+            complete: true,
+            provenance: Vec::new(),
+        },
+        entries: vec![
+            entry("/lib/liba.so.1", What::Library(Box::new(facts))),
+            entry("/lib/libb.so", What::Link("liba.so.1".to_owned())),
+            entry("/lib/libc.so", What::NotElf),
+            entry("/lib/libd.so.1", What::Listed),
+        ],
+        others: vec!["/opt/libx.so".to_owned()],
+        packages: vec![("a".to_owned(), "1.0-1".to_owned())],
+    }
 }
 
 /// `e_machine` as it stands there, of an ELF file that is no object file.
