@@ -15,8 +15,11 @@ use crate::text::{escape, some_of};
 /// Features by which `-sys` crates build their library themselves.
 const VENDORED: &[&str] = &["vendored", "bundled", "static", "vendor", "build-libz", "static-link"];
 /// Functions that an older glibc has by another name, which its headers or its
-/// `libc_nonshared.a` give (glibc NEWS, 2.28 and 2.33).
+/// `libc_nonshared.a` give (glibc NEWS, 2.28 and 2.33). On POWER it is the
+/// linker: where the loader has `__tls_get_addr_opt` (2.22), it takes that
+/// (binutils, `ld --tls-get-addr-optimize`).
 const ONCE_OTHERWISE: &[&str] = &[
+    "__tls_get_addr_opt",
     "fcntl64",
     "fstat",
     "fstat64",
