@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, Libc, When};
+use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, Libc, Refusal, When};
 use crate::loader::{Bind, Described, Object, Problem, Root, Subject, Undecided, Verdict, load};
 use crate::platform::{Platform, Probe, System};
 use crate::text::some_of;
@@ -342,6 +342,12 @@ pub fn of_problem(problem: &Problem, by: &dyn Fn(&str) -> String) -> String {
         }
         Problem::PackedRelocations { file } => {
             format!("the loader does not know the packed relocations of {}", base(file))
+        }
+        Problem::Relocation { file, relocation, why: Refusal::Unknown, .. } => {
+            format!("the loader does not know {relocation} in {}", base(file))
+        }
+        Problem::Relocation { file, relocation, why: Refusal::TooFar, .. } => {
+            format!("{relocation} in {} cannot hold the address that the loader gives it", base(file))
         }
     }
 }

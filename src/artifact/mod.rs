@@ -392,6 +392,38 @@ pub struct Bindings {
     pub empty_plt_slots: usize,
     /// `DF_1_NODEFLIB`: no default folders for its needs.
     pub no_default_folders: bool,
+    /// One of each kind.
+    pub refused: Vec<RefusedRelocation>,
+}
+
+/// A relocation that stops a loader at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRelocation {
+    /// `R_<machine>_…`, by its number.
+    pub kind: u32,
+    /// Where it is known.
+    pub name: Option<&'static str>,
+    /// The symbol that it is about, where it has a name.
+    pub symbol: Option<String>,
+    /// `None`: it applies it.
+    pub by_glibc: Option<Refusal>,
+    pub by_musl: Option<Refusal>,
+}
+
+impl RefusedRelocation {
+    /// Its name, or its number as the loader tells it.
+    pub fn shown(&self) -> String {
+        self.name.map_or_else(|| format!("relocation type {:#04x}", self.kind), str::to_owned)
+    }
+}
+
+/// Why a loader does not apply a relocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It does not know it: only the linker does.
+    Unknown,
+    /// The address does not fit into the bits that there are for it.
+    TooFar,
 }
 
 /// A reference that some relocation makes.

@@ -9,7 +9,8 @@ use crate::artifact::Arch;
 use crate::exit::{KEPT, NOT_JUDGED, USAGE};
 use crate::loader::{default_folders, glibc_release_of, leave_open};
 use crate::platform::{
-    self, About, Draft, Gathered, Interest, OpenError, Platform, System, Thing, gather_archive, gather_root,
+    self, About, Draft, Gathered, Interest, Open, OpenError, Platform, System, Thing, gather_archive,
+    gather_root,
 };
 use crate::report::{self, Compared, Failure, Imported, MessageFormat, Streams};
 use crate::text;
@@ -234,7 +235,7 @@ fn import(
             return Ok(Err((failure, NOT_JUDGED)));
         }
     }
-    let packed = match platform::write(&drafts, IMPORT_SURETY, &[]) {
+    let packed = match platform::write(&drafts, IMPORT_SURETY, &Open::default()) {
         Ok(packed) => packed,
         Err(broken) => {
             let failure = Failure::new(format!("{what} cannot be described")).note(broken.to_string());

@@ -247,6 +247,9 @@ fn in_words(problem: &Problem) -> String {
         Problem::PackedRelocations { file } => {
             format!("the loader does not know the packed relocations of {file}")
         }
+        Problem::Relocation { file, relocation, .. } => {
+            format!("the loader does not apply {relocation} in {file}")
+        }
     }
 }
 

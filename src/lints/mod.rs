@@ -45,6 +45,7 @@ pub mod page_size_too_small;
 mod platform_end_of_life;
 mod platform_undecided;
 mod program_failed;
+mod relocation_refused;
 mod relr_without_marker;
 mod root_is_sysroot;
 mod run_path_leaks;
@@ -99,6 +100,7 @@ pub static LINTS: &[&Lint] = &[
     &platform_end_of_life::LINT,
     &platform_undecided::LINT,
     &program_failed::LINT,
+    &relocation_refused::LINT,
     &relr_without_marker::LINT,
     &root_is_sysroot::LINT,
     &run_path_leaks::LINT,

@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::{
-    Answer, Because, Bind, Family, Loaded, Offers, Problem, Provider, Reference, Undecided, Verdict,
+    Answer, Because, Bind, Family, Imports, Loaded, Offers, Problem, Provider, Reference, Undecided, Verdict,
     Versions, Warning,
 };
 use crate::artifact::{Import, When};
@@ -82,6 +82,27 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
     verdict.problems.extend(problems);
     verdict.undecided.extend(undecided);
     verdict.warnings.extend(warnings);
+}
+
+/// Relocations that the loader refuses. A system's own libraries have none.
+pub(super) fn check_relocations(provider: &dyn Provider, verdict: &mut Verdict) {
+    let musl = provider.is_musl();
+    let all = verdict.loaded.iter().filter_map(|one| match &one.object.imports {
+        Imports::Of(bindings) => Some((one, bindings)),
+        _ => None,
+    });
+    let refused = all.flat_map(|(one, bindings)| {
+        bindings.refused.iter().filter_map(move |refused| {
+            Some(Problem::Relocation {
+                file: one.path.clone(),
+                relocation: refused.shown(),
+                symbol: refused.symbol.clone(),
+                why: if musl { refused.by_musl } else { refused.by_glibc }?,
+            })
+        })
+    });
+    let refused: Vec<Problem> = refused.collect();
+    verdict.problems.extend(refused);
 }
 
 /// What is loaded, by hashes of the names that it was asked by: see `search::Index`.

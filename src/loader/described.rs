@@ -9,7 +9,7 @@ use super::{
     Undecided, Verdict, Versions, load,
 };
 use crate::artifact::{Import, Release, VersionNeed, When};
-use crate::platform::{self, Broken, Draft, Facts, Library, LibraryFacts, Pack, System, What};
+use crate::platform::{self, Broken, Draft, Facts, Library, LibraryFacts, Open, Pack, System, What};
 
 /// A described system, and the files that come with what is judged.
 #[derive(Debug)]
@@ -261,7 +261,7 @@ pub struct Whole(Vec<System>);
 
 impl Whole {
     pub fn of(draft: &Draft) -> Result<Self, Broken> {
-        let packed = platform::write(std::slice::from_ref(draft), 40, &[])?;
+        let packed = platform::write(std::slice::from_ref(draft), 40, &Open::default())?;
         Ok(Self(System::all(&Arc::new(Pack::open(packed.bytes.into())?))))
     }
 

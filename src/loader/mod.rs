@@ -176,6 +176,7 @@ pub fn load(subject: &Subject, provider: &dyn Provider, bind: Bind) -> Verdict {
     let mut verdict = Verdict::default();
     search::load_all(subject, provider, &mut verdict);
     bind::check_versions(provider, &mut verdict);
+    bind::check_relocations(provider, &mut verdict);
     bind::bind_all(provider, bind, &mut verdict);
     verdict
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Object;
-use crate::artifact::When;
+use crate::artifact::{Refusal, When};
 
 /// A file that was loaded.
 #[derive(Debug, Clone)]
@@ -57,6 +57,14 @@ pub enum Problem {
     NoVersionTable { file: String, path: String, needed_by: String, symbol: String },
     /// Packed relative relocations, and a loader that does not know them (fact 39).
     PackedRelocations { file: String },
+    /// The loader does not apply a relocation.
+    Relocation {
+        file: String,
+        /// As `RefusedRelocation::shown` tells it.
+        relocation: String,
+        symbol: Option<String>,
+        why: Refusal,
+    },
 }
 
 impl Problem {

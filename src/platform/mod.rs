@@ -41,12 +41,12 @@ pub use self::fingerprint::hash;
 pub use self::gather::{GatherError, Gathered, archive as gather_archive, root as gather_root};
 pub use self::pack::Broken;
 use self::published::Published;
-pub use self::read::Pack;
+pub use self::read::{Pack, template};
 pub use self::registry::{find, names};
 pub use self::renames::{Rename, renamed};
 pub use self::system::{Item, Library, LibraryFacts, Probe, System};
 pub use self::tree::{Interest, Owner, Thing, Tree};
-pub use self::write::{Packed, Sizes, split, stem, write};
+pub use self::write::{Open, Packed, Sizes, split, stem, write};
 use crate::artifact::{Arch, Cpu};
 
 /// A released system, on all its architectures.

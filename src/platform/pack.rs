@@ -8,9 +8,9 @@
 //! file: suites and architectures share nearly all.
 //!
 //! A fingerprint is a part of a hash, and a name that a library lacks may be
-//! taken for one that it has: with a surety of 16 bits once in 65,536 look-ups.
-//! For names that something in the archive asks for, a plugin's host's among
-//! them, that never happens: a family lists the strangers among them. It is left
+//! taken for one that it has: with a surety of 12 bits once in 4,096 look-ups.
+//! For names that a file of the archive looks for in this library, a plugin's
+//! host's among them, that never happens: a family lists these strangers. It is left
 //! to names of one's own that a platform lacks, where nobody else's file asks
 //! for them; and of these a version nearly always tells.
 //!
@@ -38,7 +38,7 @@ pub const TRIPLET: &str = "{triplet}";
 pub const OTHERS: u64 = 64;
 /// How many lists open names are divided into, and their surety.
 pub const OPEN: u64 = 64;
-pub const OPEN_SURETY: u8 = 14;
+pub const OPEN_SURETY: u8 = 9;
 /// A path that is not there is taken for one that is there once in 2^8 times.
 /// The answer is then "unknown", never "found".
 pub const OTHERS_SURETY: u8 = 8;
@@ -158,7 +158,8 @@ pub struct Family<'a> {
     pub width: u8,
     #[serde(borrow)]
     pub groups: Vec<Group<'a>>,
-    /// The low halves of the hashes of open names that are not in it and would be taken for one that is.
+    /// The low halves of the hashes of names that something looks for in it, that are not there, and that would be
+    /// taken for one that is.
     pub strangers: Vec<u32>,
 }
 

@@ -1,6 +1,8 @@
 //! Packs drafts. The same drafts in the same order give the same bytes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
 
 use super::draft::{Draft, Facts, What};
 use super::fingerprint::{cut, encode, hash, width};
@@ -36,9 +38,18 @@ pub struct Sizes {
     pub strangers: usize,
 }
 
+/// Names that files of an archive ask for and that some process of theirs lacks.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Their hashes, sorted.
+    pub names: Vec<u64>,
+    /// By the path of a library, its triplet replaced: those, sorted, that some process looks for there.
+    pub asked_of: BTreeMap<String, Vec<u64>>,
+}
+
 /// `surety`: a name that a library lacks is taken for one of its own once in
-/// 2^`surety` times, but never if it is one of `open`, sorted hashes of names.
-pub fn write(drafts: &[Draft], surety: u8, open: &[u64]) -> Result<Packed, Broken> {
+/// 2^`surety` times, but never if `open` tells that something asks for it there.
+pub fn write(drafts: &[Draft], surety: u8, open: &Open) -> Result<Packed, Broken> {
     if drafts.is_empty() || drafts.len() > MOST_SYSTEMS {
         return Err(Broken(format!("{} systems; one file holds 1 to {MOST_SYSTEMS}", drafts.len())));
     }
@@ -50,9 +61,9 @@ pub fn write(drafts: &[Draft], surety: u8, open: &[u64]) -> Result<Packed, Broke
     sizes.rows = blob.bytes.len() - sizes.symbols;
     let others = others(drafts, &mut blob)?;
     sizes.others = blob.bytes.len() - sizes.symbols - sizes.rows;
-    let open = match open {
+    let open = match &open.names[..] {
         [] => Vec::new(),
-        open => hashes(open.iter().map(|hash| (*hash, 1)), OPEN, OPEN_SURETY, &mut blob)?,
+        names => hashes(names.iter().map(|hash| (*hash, 1)), OPEN, OPEN_SURETY, &mut blob)?,
     };
     sizes.open = blob.bytes.len() - sizes.symbols - sizes.rows - sizes.others;
     let packages = packages(drafts, &mut blob)?;
@@ -90,7 +101,7 @@ fn number(size: usize) -> Result<u32, Broken> {
     u32::try_from(size).map_err(|_| Broken(format!("{size} bytes are too many for a description")))
 }
 
-fn encoded<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Broken> {
+fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>, Broken> {
     postcard::to_allocvec(value).map_err(|error| Broken(format!("a record cannot be written: {error}")))
 }
 
@@ -115,7 +126,7 @@ type Key<'d> = (&'d str, String, usize);
 fn families(
     drafts: &[Draft],
     surety: u8,
-    open: &[u64],
+    open: &Open,
     blob: &mut Blob,
     sizes: &mut Sizes,
 ) -> Result<HashMap<(usize, usize), SymbolsAt>, Broken> {
@@ -150,7 +161,11 @@ fn families(
             return Err(Broken(format!("libraries of one name are partial together: {path}")));
         }
         let numbers = numbers(&libraries)?;
-        let bytes = family(&libraries, &numbers, surety, open, sizes)?;
+        let asked = members.iter().flat_map(|&(system, at)| {
+            let Draft { about, entries, .. } = &drafts[system];
+            open.asked_of.get(&template(&entries[at].path, &about.triplet)).into_iter().flatten().copied()
+        });
+        let bytes = family(&libraries, &numbers, surety, asked.collect(), sizes)?;
         // What is built twice has the same symbols twice.
         let (place, len) = match pushed.get(&bytes) {
             Some(&known) => known,
@@ -198,7 +213,7 @@ fn family(
     libraries: &[(usize, usize, &Facts)],
     numbers: &HashMap<&str, u16>,
     surety: u8,
-    open: &[u64],
+    asked: BTreeSet<u64>,
     sizes: &mut Sizes,
 ) -> Result<Vec<u8>, Broken> {
     let mut all: Vec<(u64, u32, u64)> = Vec::new();
@@ -238,20 +253,16 @@ fn family(
         Ok(Group { systems, kind, count: number(*count)?, rice: coded.rice, bytes: &coded.bytes })
     });
     let groups = groups.collect::<Result<_, Broken>>()?;
-    let strangers = strangers(&whole, width, open)?;
+    let strangers = strangers(&whole, width, &asked)?;
     sizes.strangers += strangers.len();
     encoded(&Family { width, groups, strangers })
 }
 
-/// Open names whose first `width` bits are those of a member, and that are none.
-fn strangers(members: &BTreeSet<u64>, width: u8, open: &[u64]) -> Result<Vec<u32>, Broken> {
-    let mut strangers = BTreeSet::new();
-    for member in members {
-        let own = cut(*member, width);
-        let start = open.partition_point(|hash| cut(*hash, width) < own);
-        let same = open[start..].iter().take_while(|hash| cut(**hash, width) == own);
-        strangers.extend(same.filter(|hash| !members.contains(hash)).map(|hash| *hash as u32));
-    }
+/// Names that are asked of it, are none of its members, and would be taken for one by their first `width` bits.
+fn strangers(members: &BTreeSet<u64>, width: u8, asked: &BTreeSet<u64>) -> Result<Vec<u32>, Broken> {
+    let known: HashSet<u64> = members.iter().map(|member| cut(*member, width)).collect();
+    let alike = asked.iter().filter(|hash| !members.contains(hash) && known.contains(&cut(**hash, width)));
+    let strangers: BTreeSet<u32> = alike.map(|hash| *hash as u32).collect();
     match members.iter().any(|member| strangers.contains(&(*member as u32))) {
         true => Err(Broken("two hashes are alike".to_owned())),
         false => Ok(strangers.into_iter().collect()),

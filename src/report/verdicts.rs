@@ -94,7 +94,8 @@ impl Line {
                 Problem::Interpreter { .. }
                 | Problem::VersionOfNothing { .. }
                 | Problem::NoVersionTable { .. }
-                | Problem::PackedRelocations { .. } => other.push(of_problem(problem, &asker)),
+                | Problem::PackedRelocations { .. }
+                | Problem::Relocation { .. } => other.push(of_problem(problem, &asker)),
             }
         }
         let undecided = match &found.verdict {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use cargo_compat::artifact::{Arch, Class, Endian};
-use cargo_compat::platform::{self, About, Definition, Draft, Entry, Facts, What};
+use cargo_compat::platform::{self, About, Definition, Draft, Entry, Facts, Open, What};
 
 use crate::support::elf::Elf;
 use crate::{Usage, process};
@@ -186,11 +186,12 @@ fn archive_seeds() -> anyhow::Result<Seeds> {
 /// Small descriptions, of one system and of two.
 fn description_seeds() -> anyhow::Result<Seeds> {
     let mut seeds = Seeds::new();
+    let open = Open { names: vec![platform::hash(b"asked")], ..Open::default() };
     for (name, systems, partial) in
         [("one", 1, false), ("partial", 1, true), ("two", 2, false), ("both", 2, true)]
     {
         let drafts: Vec<Draft> = (0..systems).map(|at| draft(at, partial)).collect();
-        let packed = platform::write(&drafts, 16, &[platform::hash(b"asked")])?;
+        let packed = platform::write(&drafts, 16, &open)?;
         seeds.insert(name.to_owned(), packed.bytes);
     }
     Ok(seeds)

@@ -1,16 +1,23 @@
 //! What the loader binds: the references that relocations make. A dynamic
 //! symbol that no relocation names is never looked up (fact 11).
 
+use std::collections::BTreeSet;
+
 use object::Endianness;
+use object::elf;
 use object::read::elf::FileHeader;
 
+use super::applied::{self, Applied, by_glibc, by_musl};
 use super::dynamic::{Dynamic, RelocationTable, Strings};
+use super::exports::Exports;
 use super::relocations::Relocation;
 use super::symbols::HIDDEN;
 use super::versions::Definition;
 use super::{Elf, ReadError, lossy};
-use crate::artifact::{Bindings, Import, VersionNeed, When};
+use crate::artifact::{Bindings, Import, RefusedRelocation, VersionNeed, When};
 
+/// Relocations that not every loader applies, told apart by their symbols: so many at most.
+const MOST_ODD: usize = 4096;
 /// `DF_1_NODEFLIB`: the default folders are not searched for its needs.
 const NO_DEFAULT_FOLDERS: u64 = 0x800;
 
@@ -29,7 +36,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         definitions: &[Definition],
     ) -> Result<Bindings, ReadError> {
         let exports = self.exports(dynamic, strings, needs, definitions)?;
-        let uses = self.uses(dynamic, exports.table.len())?;
+        let Uses { uses, odd } = self.uses(dynamic, exports.table.len())?;
         let mut imports = Vec::new();
         for (index, how) in uses.into_iter().enumerate().filter(|(_, how)| *how != NOT) {
             let Some(entry) = exports.table.entry(index) else { continue };
@@ -66,17 +73,31 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             leftovers: leftovers.unwrap_or_default(),
             empty_plt_slots: self.empty_plt_slots(dynamic)?,
             no_default_folders: dynamic.flags_1 & NO_DEFAULT_FOLDERS != 0,
+            refused: self.refused(odd, &exports),
             exports,
         })
     }
 
     /// How relocations use each dynamic symbol.
-    fn uses(&self, dynamic: &Dynamic, symbols: usize) -> Result<Vec<u8>, ReadError> {
-        let copied = copy_relocation(self.header.e_machine(self.endian).0);
+    fn uses(&self, dynamic: &Dynamic, symbols: usize) -> Result<Uses, ReadError> {
+        let machine = self.header.e_machine(self.endian).0;
+        let is_64 = self.header.is_type_64();
+        let copied = copy_relocation(machine);
         let now = dynamic.bind_now();
         let mut uses = vec![NOT; symbols];
+        let mut odd: BTreeSet<(u32, u32)> = BTreeSet::new();
+        // Neighbours are mostly of one kind.
+        let mut last = (0, false);
         for table in &dynamic.relocations {
             self.each_relocation(table, |Relocation { at, symbol, kind }| {
+                if kind != last.0 {
+                    let always = |applied| applied == Applied::Always;
+                    let all = always(by_glibc(machine, is_64, kind)) && always(by_musl(machine, is_64, kind));
+                    last = (kind, kind != 0 && !all);
+                }
+                if last.1 && odd.len() < MOST_ODD {
+                    odd.insert((kind, symbol));
+                }
                 let Some(how) = uses.get_mut(symbol as usize).filter(|_| symbol != 0 && kind != 0) else {
                     if symbol as usize >= symbols && kind != 0 {
                         return Err(ReadError::Malformed(format!(
@@ -93,8 +114,38 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                 Ok(())
             })?;
         }
-        Ok(uses)
+        Ok(Uses { uses, odd })
     }
+
+    /// Of each kind of relocation that some loader refuses one, with its symbol.
+    fn refused(&self, odd: BTreeSet<(u32, u32)>, exports: &Exports) -> Vec<RefusedRelocation> {
+        let machine = self.header.e_machine(self.endian).0;
+        let is_64 = self.header.is_type_64();
+        let is_fixed = self.header.e_type(self.endian) == elf::ET_EXEC;
+        let mut refused: Vec<RefusedRelocation> = Vec::new();
+        for (kind, symbol) in odd {
+            let entry = (symbol != 0).then(|| exports.table.entry(symbol as usize)).flatten();
+            // Of what is elsewhere it is not known how far it is.
+            let is_low = is_fixed || entry.is_some_and(|entry| entry.is_undefined() || entry.is_absolute());
+            let by_glibc = by_glibc(machine, is_64, kind).refusal(is_low);
+            let by_musl = by_musl(machine, is_64, kind).refusal(is_low);
+            if refused.last().is_some_and(|last| last.kind == kind) || (by_glibc, by_musl) == (None, None) {
+                continue;
+            }
+            let name = entry.and_then(|entry| exports.table.name(entry.name)).filter(|name| !name.is_empty());
+            let (symbol, name) = (name.map(lossy), applied::name(machine, kind));
+            refused.push(RefusedRelocation { kind, name, symbol, by_glibc, by_musl });
+        }
+        refused
+    }
+}
+
+/// What relocations do.
+struct Uses {
+    /// Of each dynamic symbol.
+    uses: Vec<u8>,
+    /// Those that not every loader applies: kind and symbol.
+    odd: BTreeSet<(u32, u32)>,
 }
 
 /// `DT_RELASZ` may count the entries of `DT_JMPREL` too (`elf/dynamic-link.h`).

@@ -41,6 +41,11 @@ impl Entry {
         self.section == 0
     }
 
+    /// Its value is no address.
+    pub(super) fn is_absolute(self) -> bool {
+        self.section == SHN_ABS
+    }
+
     /// Whether a reference by this entry is looked up in other files at all:
     /// local symbols and those of hidden or internal visibility are not
     /// (`elf/dl-reloc.c`, `RESOLVE_MAP`).

@@ -3,6 +3,7 @@
 //! Section headers play no part in the verdict: a program without them runs
 //! all the same (fact 1). They only help to size the symbol table.
 
+mod applied;
 mod bindings;
 mod code;
 mod dynamic;

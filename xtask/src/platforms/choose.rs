@@ -12,18 +12,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use cargo_compat::loader::{Bind, OpenReference, Whole, open_references};
-use cargo_compat::platform::{Draft, What, hash, split, stem};
+use cargo_compat::loader::{Bind, Whole, open_references};
+use cargo_compat::platform::{Draft, Open, What, hash, split, stem, template};
 
-use super::describe::{Asked, Site};
+use super::describe::{Asked, Site, merged};
 
 /// Systems that are worked on at a time.
 const WORKERS: usize = 2;
 
 type Named = (&'static str, Site);
 
-/// The drafts of all sites with all symbols, and the hashes of open names, sorted.
-pub fn drafts(sites: &[Named], asked: &Asked, keep: Option<&Path>) -> anyhow::Result<(Vec<Draft>, Vec<u64>)> {
+/// The drafts of all sites with all symbols, and the open names.
+pub fn drafts(sites: &[Named], asked: &Asked, keep: Option<&Path>) -> anyhow::Result<(Vec<Draft>, Open)> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
@@ -40,13 +40,23 @@ pub fn drafts(sites: &[Named], asked: &Asked, keep: Option<&Path>) -> anyhow::Re
         }
     });
     let mut drafts = Vec::new();
-    let mut open = BTreeSet::new();
+    let mut open = Open::default();
     for (_, result) in done.into_inner().expect("no worker panics") {
         let (draft, own) = result?;
         drafts.push(draft);
-        open.extend(own);
+        // Drafts may be kept from a run that looked into more.
+        let is_asked = |hash: &u64| asked.symbols.contains(hash);
+        open.names.extend(own.names.into_iter().filter(is_asked));
+        for (path, names) in own.asked_of {
+            open.asked_of.entry(path).or_default().extend(names.into_iter().filter(is_asked));
+        }
     }
-    Ok((drafts, open.into_iter().collect()))
+    for names in open.asked_of.values_mut().chain([&mut open.names]) {
+        names.sort_unstable();
+        names.dedup();
+        names.shrink_to_fit();
+    }
+    Ok((drafts, open))
 }
 
 fn kept_draft(
@@ -55,7 +65,7 @@ fn kept_draft(
     sites: &[Named],
     asked: &Asked,
     keep: Option<&Path>,
-) -> anyhow::Result<(Draft, HashSet<u64>)> {
+) -> anyhow::Result<(Draft, Open)> {
     let path = keep.map(|folder| folder.join(format!("{platform}-{}", site.arch())));
     if let Some(path) = path.as_ref().filter(|path| path.exists()) {
         return Ok(postcard::from_bytes(&std::fs::read(path)?)?);
@@ -67,25 +77,21 @@ fn kept_draft(
     Ok(made)
 }
 
-fn draft(
-    platform: &str,
-    site: &Site,
-    sites: &[Named],
-    asked: &Asked,
-) -> anyhow::Result<(Draft, HashSet<u64>)> {
+fn draft(platform: &str, site: &Site, sites: &[Named], asked: &Asked) -> anyhow::Result<(Draft, Open)> {
     let mut draft = site.draft(platform, asked)?;
     Whole::of(&draft)?.leave_open(&mut draft);
     if !site.is_deep() {
-        return Ok((draft, HashSet::new()));
+        return Ok((draft, Open::default()));
     }
     // Now libraries have only those references that they themselves leave open.
     let whole = Whole::of(&draft)?;
     let described = whole.described();
-    let mut open = HashSet::new();
+    // What is loaded is called as it was asked for, often by a link.
+    let files_of = files(&draft);
+    let mut open: HashSet<u64> = HashSet::new();
     let mut files = 0;
-    // Libraries that something loads, and what they leave open then.
-    let mut used: HashSet<String> = HashSet::new();
-    let mut missed: HashSet<OpenReference> = HashSet::new();
+    // Libraries that something loads, and which open names it looks for there.
+    let mut used: HashMap<String, HashSet<u64>> = HashMap::new();
     for (_, other) in sites.iter().filter(|(_, other)| other.is_deep() && other.arch() == site.arch()) {
         other.each_file(|path, interpreter, facts| {
             files += 1;
@@ -94,31 +100,66 @@ fn draft(
             let elsewhere = by_origin.then_some("/nowhere/file");
             for path in [Some(path), elsewhere].into_iter().flatten() {
                 let (found, loaded) = open_references(&described, path, interpreter, facts, Bind::Everything);
-                open.extend(found.iter().map(|one| hash(one.name.as_bytes())));
-                missed.extend(found.into_iter().filter(|one| one.needed_by != path));
+                let names: HashSet<u64> = found.iter().map(|one| hash(one.name.as_bytes())).collect();
+                open.extend(&names);
                 for path in loaded {
-                    if !used.contains(&path) {
-                        used.insert(path);
+                    match used.get_mut(&path) {
+                        Some(known) => known.extend(&names),
+                        None => drop(used.insert(path, names.clone())),
                     }
                 }
             }
             Ok(())
         })?;
     }
-    // What every process has that loads the library is not worth its bytes.
-    for entry in &mut draft.entries {
-        let What::Library(facts) = &mut entry.what else { continue };
-        facts.unresolved.retain(|one| {
-            let reference = OpenReference {
-                needed_by: entry.path.clone(),
-                name: one.name.clone(),
-                version: one.version.clone(),
-            };
-            !used.contains(&entry.path) || missed.contains(&reference)
-        });
+    let mut asked_of: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for (loaded, names) in &used {
+        let files = files_of.get(loaded).map_or(std::slice::from_ref(loaded), Vec::as_slice);
+        for file in files {
+            asked_of.entry(template(file, &draft.about).into_owned()).or_default().extend(names);
+        }
     }
     println!("{platform}/{}: {files} files ask for {} open names", site.arch(), open.len());
-    Ok((draft, open))
+    Ok((draft, Open { names: open.into_iter().collect(), asked_of }))
+}
+
+/// The files that a path leads to, for paths of links: alternatives are several.
+fn files(draft: &Draft) -> HashMap<String, Vec<String>> {
+    let mut targets: HashMap<&str, Vec<String>> = HashMap::new();
+    for entry in &draft.entries {
+        if let What::Link(target) = &entry.what {
+            let target = match target.starts_with('/') {
+                true => target.clone(),
+                false => format!("{}/{target}", split(&entry.path).0),
+            };
+            targets.entry(&entry.path).or_default().push(merged(&without_dots(&target)));
+        }
+    }
+    let mut files: HashMap<String, Vec<String>> = HashMap::new();
+    for path in targets.keys() {
+        let mut left = vec![(*path).to_owned()];
+        let mut seen: HashSet<String> = HashSet::new();
+        while let Some(path) = left.pop() {
+            if let Some(further) = targets.get(path.as_str()) {
+                left.extend(further.iter().filter(|path| seen.insert((*path).clone())).cloned());
+            }
+        }
+        seen.retain(|path| !targets.contains_key(path.as_str()));
+        files.insert((*path).to_owned(), seen.into_iter().collect());
+    }
+    files
+}
+
+fn without_dots(path: &str) -> String {
+    let parts = path.split('/').fold(Vec::new(), |mut parts, part| {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+        parts
+    });
+    parts.join("/")
 }
 
 /// Which names libraries leave open on the architecture that is looked into most, by platform and path.

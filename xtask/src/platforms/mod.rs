@@ -61,8 +61,8 @@ const PACK: &str = "src/platform/data/debian.pack";
 /// those that something in the archive asks for.
 const WORTH: usize = 100;
 
-/// A symbol that is not there is taken for one that is once in 2^16 times, if nothing in the archive asks for it.
-const SURETY: u8 = 16;
+/// A symbol that is not there is taken for one that is once in 2^12 times, if nothing in the archive asks for it there.
+const SURETY: u8 = 12;
 
 /// Packages of libraries with so many bytes are looked into, and those of programs.
 const LIBRARIES: u64 = 3_000_000;
