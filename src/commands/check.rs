@@ -75,7 +75,7 @@ pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
     since::add(&mut report, old, false, folder.as_deref().unwrap_or(Path::new("")));
     let outputs = Outputs { format: options.format, quiet: options.request.cargo.quiet, files };
     let code = report::check(&report, outputs, streams);
-    // The process ends: what was read of thousands of files is not given back piece by piece.
+    // As above.
     std::mem::forget(report);
     code
 }
@@ -139,7 +139,8 @@ impl Outcome {
             broken: decided.iter().any(|finding| finding.level >= report.fail_on),
             not_judged: !undecided.is_empty() || !gathered.failures.is_empty(),
         });
-        report.set_judgement(&policy, gathered.inputs, judgement);
+        // The process ends: what was found of thousands of files is not given back piece by piece.
+        std::mem::forget(report.set_judgement(&policy, gathered.inputs, judgement));
         report.build = gathered.build;
         report.failures = gathered.failures;
         report.not_selected = gathered.not_selected;

@@ -13,6 +13,7 @@ use crate::exit::Happened;
 use crate::finding::{self, Level};
 use crate::judge::{CpuExamined, Input, Judged, Judgement, NamedPlatform};
 use crate::lints::{self, Reading};
+use crate::loader;
 use crate::many::each;
 use crate::policy::{self, Policy, Source};
 use crate::runs_on;
@@ -79,8 +80,14 @@ impl Report {
         self.policy_problems = problems.iter().map(problem).collect();
     }
 
-    /// The verdict.
-    pub fn set_judgement(&mut self, policy: &Policy, inputs: Vec<Input>, judgement: Judgement) {
+    /// The verdict. What the loader found of each file is given back: it takes time to drop, and whose process ends
+    /// soon does not.
+    pub fn set_judgement(
+        &mut self,
+        policy: &Policy,
+        inputs: Vec<Input>,
+        judgement: Judgement,
+    ) -> Vec<LoaderFound> {
         self.complete = true;
         self.cpu = judgement.cpu;
         self.findings =
@@ -105,8 +112,10 @@ impl Report {
         self.levels =
             self.findings.iter().map(|found| (found.lint.clone(), level(&found.lint, policy))).collect();
         let all = inputs.into_iter().zip(judgement.judged).collect();
-        self.artifacts = each(all, |(input, judged)| artifact(input, judged));
+        let (artifacts, found) = each(all, |(input, judged)| artifact(input, judged)).into_iter().unzip();
+        self.artifacts = artifacts;
         self.count();
+        found
     }
 
     /// The numbers, of what is there now.
@@ -157,7 +166,10 @@ fn level(lint: &str, policy: &Policy) -> LevelSet {
     }
 }
 
-fn artifact(input: Input, judged: Judged) -> Artifact {
+/// What the loader of each platform found of a file, and the one of the sysroot.
+pub type LoaderFound = (Vec<NamedPlatform>, Option<loader::Verdict>);
+
+fn artifact(input: Input, judged: Judged) -> (Artifact, LoaderFound) {
     let mut artifact = Artifact {
         name: input.name.shown,
         path: PathText::new(&input.path),
@@ -174,7 +186,6 @@ fn artifact(input: Input, judged: Judged) -> Artifact {
     if let Reading::Facts(facts) = &input.reading {
         artifact.platforms = input.platforms.iter().map(|named| on_platform(named, facts)).collect();
     }
-    keep((input.platforms, input.verdict));
     match input.reading {
         Reading::Facts(facts) => {
             artifact.needs = Some(needs(&facts, input.role));
@@ -189,12 +200,7 @@ fn artifact(input: Input, judged: Judged) -> Artifact {
             (artifact.status, artifact.error) = (Status::Unreadable, Some(message));
         }
     }
-    artifact
-}
-
-/// What the loader found of each of thousands of files is not given back piece by piece: the process ends soon.
-fn keep(verdicts: impl Sized) {
-    std::mem::forget(verdicts);
+    (artifact, (input.platforms, input.verdict))
 }
 
 fn provided_by(library: &runs_on::Library) -> Option<ProvidedBy> {
