@@ -60,7 +60,7 @@ pub(super) fn check_versions(provider: &dyn Provider, verdict: &mut Verdict) {
                     file,
                     version,
                     needed_by: needed_by(),
-                    why: "this library may be newer than what is published of it".to_owned(),
+                    why: "what is known of this library does not tell whether it has that version".to_owned(),
                 }),
                 Some((_, Versions::Unknown)) => undecided.push(Undecided::Version {
                     file,

@@ -89,7 +89,9 @@ impl<'s> Described<'s> {
                 common.imports = Imports::Unknown("several packages have this library".to_owned());
             }
             if objects.iter().any(|one| one.versions != common.versions) {
-                common.versions = Versions::Unknown;
+                let all = objects.iter().map(|one| one.versions.surely());
+                let common_nodes = all.reduce(|all, nodes| Some(both(all?, nodes?)));
+                common.versions = common_nodes.flatten().map_or(Versions::Unknown, Versions::AtLeast);
             }
             common.offers = Arc::new(OneOf(objects.into_iter().map(|one| one.offers).collect()));
             let new = Probe::Found(Arc::new(common));
@@ -246,6 +248,11 @@ impl Offers for OneOf {
         let first = all.next()??;
         all.all(|one| one == Some(first)).then_some(first)
     }
+}
+
+fn both(mut nodes: Vec<String>, others: Vec<String>) -> Vec<String> {
+    nodes.retain(|node| others.contains(node));
+    nodes
 }
 
 /// Leaves to each library of a draft only those references that the libraries

@@ -139,6 +139,16 @@ pub enum Versions {
     Unknown,
 }
 
+impl Versions {
+    /// Those that are surely there. `None`: where there are none, any will do, or nothing is known.
+    pub fn surely(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Nodes(nodes) | Self::AtLeast(nodes) => Some(nodes.clone()),
+            Self::Undefined | Self::Unknown => None,
+        }
+    }
+}
+
 /// The references that a file makes.
 #[derive(Debug, Clone)]
 pub enum Imports {

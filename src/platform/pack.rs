@@ -8,7 +8,7 @@
 //! file: suites and architectures share nearly all.
 //!
 //! A fingerprint is a part of a hash, and a name that a library lacks may be
-//! taken for one that it has: with a surety of 12 bits once in 4,096 look-ups.
+//! taken for one that it has: with a surety of 13 bits once in 8,192 look-ups.
 //! For names that a file of the archive looks for in this library, a plugin's
 //! host's among them, that never happens: a family lists these strangers. It is left
 //! to names of one's own that a platform lacks, where nobody else's file asks
@@ -18,7 +18,7 @@
 //! depends on those names are stored that some file of the archive asks for.
 //! Then a name that is not stored is known to be lacking if another system's
 //! library of the family has it, or if it is one of the file's **open** names.
-//! All others may be there or not, and are undecided.
+//! All others may be there or not, and are undecided; so two bits of surety fewer do.
 
 use std::io::{Read as _, Write as _};
 
@@ -38,7 +38,7 @@ pub const TRIPLET: &str = "{triplet}";
 pub const OTHERS: u64 = 64;
 /// How many lists open names are divided into, and their surety.
 pub const OPEN: u64 = 64;
-pub const OPEN_SURETY: u8 = 9;
+pub const OPEN_SURETY: u8 = 8;
 /// A path that is not there is taken for one that is there once in 2^8 times.
 /// The answer is then "unknown", never "found".
 pub const OTHERS_SURETY: u8 = 8;

@@ -12,6 +12,8 @@ use super::pack::{
     Place, RELR, Row, SymbolsAt, TRIPLET, deflate,
 };
 
+/// So many bits fewer for the fingerprints of partial libraries.
+const PARTIAL_LESS: u8 = 2;
 /// Bytes of a block before it is deflated.
 const BLOCK: usize = 48 << 10;
 
@@ -160,6 +162,8 @@ fn families(
             let path = &drafts[system].entries[at].path;
             return Err(Broken(format!("libraries of one name are partial together: {path}")));
         }
+        // Of what a partial library lacks most is not known anyway.
+        let surety = if partial == 0 { surety } else { surety.saturating_sub(PARTIAL_LESS) };
         let numbers = numbers(&libraries)?;
         let asked = members.iter().flat_map(|&(system, at)| {
             let Draft { about, entries, .. } = &drafts[system];

@@ -81,6 +81,8 @@ pub struct Limits {
 
 /// So many are many.
 const DEPENDENTS: usize = 20;
+/// As many depend on each of some alternatives: enough for reference BLAS, and not for the kernels of OpenBLAS.
+const MANY: usize = 1000;
 
 impl Site {
     pub fn open(
@@ -323,11 +325,12 @@ impl Site {
         Ok(draft)
     }
 
-    /// How many packages depend on one, and whether it has its symbols whole however few they are.
+    /// How many packages depend on one. Alternatives of one another count as if many did.
     pub fn dependents(&self) -> BTreeMap<&str, usize> {
         let mut count = packages::dependents(&self.index);
         for name in self.index.keys().filter(|name| is_wanted(name, &self.index)) {
-            count.insert(name, usize::MAX / 1_000_000);
+            let count = count.entry(name).or_default();
+            *count = (*count).max(MANY);
         }
         count
     }

@@ -59,16 +59,16 @@ const PACK: &str = "src/platform/data/debian.pack";
 
 /// All symbols of a library are kept where so many packages depend on its package for each thousand of them. Of others
 /// those that something in the archive asks for.
-const WORTH: usize = 100;
+const WORTH: usize = 400;
 
-/// A symbol that is not there is taken for one that is once in 2^12 times, if nothing in the archive asks for it there.
-const SURETY: u8 = 12;
+/// A symbol that is not there is taken for one that is once in 2^13 times, if nothing in the archive asks for it there.
+const SURETY: u8 = 13;
 
 /// Packages of libraries with so many bytes are looked into, and those of programs.
-const LIBRARIES: u64 = 3_000_000;
-const PROGRAMS: u64 = 100_000;
+const LIBRARIES: u64 = 12_000_000;
+const PROGRAMS: u64 = 6_000_000;
 /// Those of libraries on other architectures than the first.
-const SMALL: u64 = 300_000;
+const SMALL: u64 = 12_000_000;
 /// Packages that many depend on. Some 10 are larger, and take as long as all others together.
 const DEPENDED_ON: u64 = 12_000_000;
 
