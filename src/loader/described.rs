@@ -279,11 +279,24 @@ impl Whole {
     /// See `leave_open`: of the draft that this was made of.
     pub fn leave_open(&self, draft: &mut Draft) {
         let described = self.described();
+        let mut links: HashMap<String, Vec<String>> = HashMap::new();
+        for (link, files) in draft.files_behind_links() {
+            for file in files {
+                links.entry(file).or_default().push(link.clone());
+            }
+        }
         for entry in &mut draft.entries {
             let What::Library(facts) = &mut entry.what else { continue };
+            // `$ORIGIN` is the folder of the link by which it was found.
+            let by_origin = facts.rpath.iter().chain(&facts.runpath).any(|path| path.contains("ORIGIN"));
+            let links = links.get(&entry.path).filter(|_| by_origin).into_iter().flatten();
+            let paths = std::iter::once(&entry.path).chain(links);
             // What is perhaps there is there: a distribution is consistent.
-            let verdict = verdict(&described, &entry.path, None, facts, Bind::Subject);
-            let open: HashSet<_> = missing(verdict.problems).map(|one| (one.name, one.version)).collect();
+            let verdicts = paths.map(|path| verdict(&described, path, None, facts, Bind::Subject));
+            let open: HashSet<_> = verdicts
+                .flat_map(|verdict| missing(verdict.problems))
+                .map(|one| (one.name, one.version))
+                .collect();
             facts.unresolved.retain(|one| open.contains(&(one.name.clone(), one.version.clone())));
         }
     }
@@ -393,5 +406,67 @@ impl Offers for Own {
 
     fn has_version_table(&self) -> Option<bool> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::{Arch, Class, Endian};
+    use crate::platform::{About, Definition, Entry, Unresolved, hash};
+
+    const ARCH: Arch = Arch { machine: 62, class: Class::Elf64, endian: Endian::Little, flags: 0 };
+
+    fn entry(path: &str, what: What) -> Entry {
+        Entry { path: path.to_owned(), package: String::new(), plain: true, what }
+    }
+
+    /// `/opt/liba.so` needs `libb.so` and `f` of it, and finds it beside itself.
+    fn draft(links: &[(&str, &str)]) -> Draft {
+        let f = Unresolved { name: "f".to_owned(), version: None, file: None, exact: false, at_start: true };
+        let a = Facts {
+            needed: vec!["libb.so".to_owned()],
+            runpath: vec!["$ORIGIN".to_owned()],
+            symbols: Some(Vec::new()),
+            unresolved: vec![f],
+            ..Facts::default()
+        };
+        let f = Definition { hash: hash(b"f"), node: 0, hidden: false };
+        let b = Facts { symbols: Some(vec![f]), ..Facts::default() };
+        let links = links.iter().map(|(path, target)| entry(path, What::Link((*target).to_owned())));
+        let libraries = [("/opt/liba.so", a), ("/opt/libb.so", b)];
+        let libraries = libraries.map(|(path, facts)| entry(path, What::Library(Box::new(facts))));
+        Draft {
+            about: About {
+                platform: "p".to_owned(),
+                arch: ARCH.into(),
+                triplet: String::new(),
+                libc: "glibc 2.36".to_owned(),
+                search: vec!["/lib".to_owned()],
+                folder_links: Vec::new(),
+                complete: true,
+                provenance: Vec::new(),
+            },
+            entries: links.chain(libraries).collect(),
+            others: Vec::new(),
+            packages: Vec::new(),
+        }
+    }
+
+    fn left_open(mut draft: Draft) -> usize {
+        leave_open(&mut draft).unwrap();
+        let facts = draft.entries.iter().filter_map(|entry| match &entry.what {
+            What::Library(facts) => Some(facts.unresolved.len()),
+            _ => None,
+        });
+        facts.sum()
+    }
+
+    #[test]
+    fn origin_is_the_folder_of_the_link() {
+        assert_eq!(left_open(draft(&[])), 0);
+        assert_eq!(left_open(draft(&[("/opt/liba.so.1", "liba.so")])), 0);
+        assert_eq!(left_open(draft(&[("/lib/liba.so", "../opt/liba.so")])), 1);
+        assert_eq!(left_open(draft(&[("/lib/liba.so", "liba.so.1"), ("/lib/liba.so.1", "/opt/liba.so")])), 1);
     }
 }

@@ -1,10 +1,12 @@
 //! What is known of a system before it is packed: a list of paths.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::hash;
+use super::system::real;
+use super::write::split;
 use crate::artifact::{Arch, Artifact, Class, Endian, Release, When};
 
 /// One platform on one architecture.
@@ -203,6 +205,34 @@ impl Facts {
             })
             .collect();
         facts
+    }
+}
+
+impl Draft {
+    /// The files that each link to a file leads to: alternatives are several.
+    pub fn files_behind_links(&self) -> HashMap<String, Vec<String>> {
+        let mut targets: HashMap<&str, Vec<String>> = HashMap::new();
+        for Entry { path, what, .. } in &self.entries {
+            if let What::Link(target) = what {
+                let target = match target.starts_with('/') {
+                    true => target.clone(),
+                    false => format!("{}/{target}", split(path).0),
+                };
+                targets.entry(path).or_default().extend(real(&target, &self.about));
+            }
+        }
+        let mut files: HashMap<String, Vec<String>> = HashMap::new();
+        for path in targets.keys() {
+            let mut left = vec![(*path).to_owned()];
+            let mut seen: BTreeSet<String> = BTreeSet::new();
+            while let Some(path) = left.pop() {
+                let further = targets.get(path.as_str()).into_iter().flatten();
+                left.extend(further.filter(|path| seen.insert((*path).clone())).cloned());
+            }
+            seen.retain(|path| !targets.contains_key(path.as_str()));
+            files.insert((*path).to_owned(), seen.into_iter().collect());
+        }
+        files
     }
 }
 

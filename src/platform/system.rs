@@ -366,7 +366,7 @@ impl Described {
 
 /// The path with `.`, `..` and links to folders resolved. `None`: it is not
 /// absolute, or links never end.
-fn real(path: &str, about: &About) -> Option<String> {
+pub(super) fn real(path: &str, about: &About) -> Option<String> {
     let mut left: Vec<&str> = path.strip_prefix('/')?.split('/').rev().collect();
     let mut real = String::new();
     let mut links = 0;

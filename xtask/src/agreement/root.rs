@@ -34,6 +34,8 @@ pub struct Root<'a> {
     /// The same by the last part.
     named: BTreeMap<String, Vec<String>>,
     installed: BTreeSet<String>,
+    /// How many packages depend on one.
+    dependents: BTreeMap<String, usize>,
 }
 
 impl<'a> Root<'a> {
@@ -67,8 +69,11 @@ impl<'a> Root<'a> {
             listed.entry(file).or_default().extend(owners);
         }
         let index = packages::parse(&apt.indices("Packages")?.concat());
-        let mut root =
-            Self { apt, arch, path: path.to_path_buf(), index, listed, named, installed: BTreeSet::new() };
+        let dependents = packages::dependents(&index);
+        let dependents = dependents.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        let path_here = path.to_path_buf();
+        let installed = BTreeSet::new();
+        let mut root = Self { apt, arch, path: path_here, index, listed, named, installed, dependents };
         root.install(&FIRST.map(str::to_owned).into())?;
         ensure!(within(&root.path, arch.loader).exists(), "{} has no {}", path.display(), arch.loader);
         Ok(root)
@@ -171,11 +176,13 @@ impl<'a> Root<'a> {
         None
     }
 
-    /// The first package that has it and is not there yet.
+    /// Of the packages that have it and are not there yet the one that most others depend on, as apt would take it:
+    /// packages that exclude one another have the same library, built otherwise (Qt's for OpenGL ES).
     fn owner(&self, path: &str) -> Option<String> {
-        let mut owners = self.listed.get(path)?.iter();
+        let owners = self.listed.get(path)?.iter();
         let fresh = |name: &&String| self.index.contains_key(*name) && !self.installed.contains(*name);
-        owners.find(fresh).cloned()
+        let needed_by = |name: &&String| self.dependents.get(*name).copied().unwrap_or(0);
+        owners.filter(fresh).rev().max_by_key(needed_by).cloned()
     }
 
     fn install(&mut self, names: &BTreeSet<String>) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ use anyhow::Context;
 use cargo_compat::loader::{Bind, Whole, open_references};
 use cargo_compat::platform::{Draft, Open, What, hash, split, stem, template};
 
-use super::describe::{Asked, Site, merged};
+use super::describe::{Asked, Site};
 
 /// Systems that are worked on at a time.
 const WORKERS: usize = 2;
@@ -87,7 +87,7 @@ fn draft(platform: &str, site: &Site, sites: &[Named], asked: &Asked) -> anyhow:
     let whole = Whole::of(&draft)?;
     let described = whole.described();
     // What is loaded is called as it was asked for, often by a link.
-    let files_of = files(&draft);
+    let files_of = draft.files_behind_links();
     let mut open: HashSet<u64> = HashSet::new();
     let mut files = 0;
     // Libraries that something loads, and which open names it looks for there.
@@ -121,45 +121,6 @@ fn draft(platform: &str, site: &Site, sites: &[Named], asked: &Asked) -> anyhow:
     }
     println!("{platform}/{}: {files} files ask for {} open names", site.arch(), open.len());
     Ok((draft, Open { names: open.into_iter().collect(), asked_of }))
-}
-
-/// The files that a path leads to, for paths of links: alternatives are several.
-fn files(draft: &Draft) -> HashMap<String, Vec<String>> {
-    let mut targets: HashMap<&str, Vec<String>> = HashMap::new();
-    for entry in &draft.entries {
-        if let What::Link(target) = &entry.what {
-            let target = match target.starts_with('/') {
-                true => target.clone(),
-                false => format!("{}/{target}", split(&entry.path).0),
-            };
-            targets.entry(&entry.path).or_default().push(merged(&without_dots(&target)));
-        }
-    }
-    let mut files: HashMap<String, Vec<String>> = HashMap::new();
-    for path in targets.keys() {
-        let mut left = vec![(*path).to_owned()];
-        let mut seen: HashSet<String> = HashSet::new();
-        while let Some(path) = left.pop() {
-            if let Some(further) = targets.get(path.as_str()) {
-                left.extend(further.iter().filter(|path| seen.insert((*path).clone())).cloned());
-            }
-        }
-        seen.retain(|path| !targets.contains_key(path.as_str()));
-        files.insert((*path).to_owned(), seen.into_iter().collect());
-    }
-    files
-}
-
-fn without_dots(path: &str) -> String {
-    let parts = path.split('/').fold(Vec::new(), |mut parts, part| {
-        match part {
-            "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-        parts
-    });
-    parts.join("/")
 }
 
 /// Which names libraries leave open on the architecture that is looked into most, by platform and path.

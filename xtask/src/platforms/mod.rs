@@ -67,8 +67,9 @@ const SURETY: u8 = 13;
 /// Packages of libraries with so many bytes are looked into, and those of programs.
 const LIBRARIES: u64 = 12_000_000;
 const PROGRAMS: u64 = 6_000_000;
-/// Those of libraries on other architectures than the first.
+/// The same on other architectures than the first: long doubles, and symbols that x86-64 copies, have other names there.
 const SMALL: u64 = 12_000_000;
+const SMALL_PROGRAMS: u64 = 500_000;
 /// Packages that many depend on. Some 10 are larger, and take as long as all others together.
 const DEPENDED_ON: u64 = 12_000_000;
 
@@ -82,6 +83,7 @@ struct Options {
     surety: u8,
     limits: Limits,
     small: u64,
+    small_programs: u64,
     /// Packages are only read, for later.
     fetch: bool,
     /// Nothing is fetched: what was read before has to do.
@@ -108,7 +110,11 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
                 }
                 let limits = match suite.deep.contains(arch) {
                     true if is_first => Limits { depended_on: u64::MAX, ..options.limits },
-                    true => Limits { libraries: options.small, programs: 0, ..options.limits },
+                    true => Limits {
+                        libraries: options.small,
+                        programs: options.small_programs,
+                        depended_on: u64::MAX,
+                    },
                     false => {
                         Limits { libraries: 0, programs: 0, depended_on: options.limits.depended_on / 3 }
                     }
@@ -163,6 +169,7 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
         surety: SURETY,
         limits: Limits { libraries: LIBRARIES, programs: PROGRAMS, depended_on: DEPENDED_ON },
         small: SMALL,
+        small_programs: SMALL_PROGRAMS,
         fetch: false,
         kept: false,
         workers: 2,
@@ -181,6 +188,7 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
             "--kept" => options.kept = true,
             "--libraries" => options.limits.libraries = value()?.parse()?,
             "--small" => options.small = value()?.parse()?,
+            "--small-programs" => options.small_programs = value()?.parse()?,
             "--programs" => options.limits.programs = value()?.parse()?,
             "--workers" => options.workers = value()?.parse()?,
             "--surety" => options.surety = value()?.parse()?,
