@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use jiff::civil::Date;
 
@@ -14,7 +15,7 @@ use crate::artifact::{Artifact, Libc, Pick, Role};
 use crate::finding::{Finding, Level, Place};
 use crate::lints::{Applies, Check, LINTS, Lint, Reading, Run, Sink, Stale, Subject, UndefsOption};
 use crate::lints::{cpu_too_new, dlopen_dependency};
-use crate::loader::Verdict;
+use crate::loader::{Object, Verdict};
 use crate::many::each;
 use crate::policy::baseline::{Baseline, Entry};
 use crate::policy::{Against, Name, Policy, Problem, Rules, Selector};
@@ -55,6 +56,8 @@ pub struct Input {
     pub triples: Vec<String>,
     /// What the static loader says, with the libraries at hand.
     pub verdict: Option<Verdict>,
+    /// What every loader reads of it: see `Input::object`.
+    pub object: OnceLock<Option<Arc<Object>>>,
     /// What the platforms' loaders make of it, of those that the policy names for it.
     pub platforms: Vec<NamedPlatform>,
 }
@@ -67,6 +70,12 @@ pub struct NamedPlatform {
 }
 
 impl Input {
+    /// What loaders read of it, made once for all of them.
+    pub fn object(&self) -> Option<&Arc<Object>> {
+        let Reading::Facts(facts) = &self.reading else { return None };
+        self.object.get_or_init(|| Object::of(facts).map(Arc::new)).as_ref()
+    }
+
     pub fn place(&self) -> Place {
         Place { name: self.name.shown.clone(), path: self.path.clone(), triples: self.triples.clone() }
     }

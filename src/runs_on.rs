@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::artifact::{AbiVersion, Arch, Artifact, Cpu, Libc, Refusal, When};
-use crate::loader::{Bind, Described, Object, Problem, Root, Subject, Undecided, Verdict, load};
+use crate::loader::{Bind, Described, Name, Object, Problem, Root, Subject, Undecided, Verdict, load};
 use crate::platform::{Platform, Probe, System};
 use crate::text::some_of;
 
@@ -13,7 +13,7 @@ use crate::text::some_of;
 const SYMBOLS: usize = 4;
 
 /// A file that comes with what is judged: the name it is asked by, its path, and what the loader reads of it.
-pub type Beside = (String, String, Arc<Object>);
+pub type Beside = (String, Arc<str>, Arc<Object>);
 
 /// The verdict of one platform on one file.
 #[derive(Debug, Clone)]
@@ -51,9 +51,9 @@ impl NewerCpu {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Library {
     /// As the file asks for it.
-    pub name: Option<String>,
+    pub name: Option<Name>,
     /// Any of them has it.
-    pub packages: Vec<String>,
+    pub packages: Arc<[String]>,
     /// Whether a plain install has it.
     pub plain: bool,
 }
@@ -101,13 +101,16 @@ impl OnPlatform {
     }
 }
 
+/// Libraries by the system and their paths.
+type Brought = HashMap<(usize, Arc<str>), Option<Library>>;
+
 /// A platform that judges files, and remembers what it read of its libraries.
 #[derive(Debug)]
 pub struct Judge<'p> {
     platform: &'p Arc<Platform>,
     bind: Bind,
     /// What brings the library at a path, of each system in turn.
-    brought: RwLock<HashMap<(usize, String), Option<Library>>>,
+    brought: RwLock<Brought>,
     systems: Vec<(&'p System, Described<'p>)>,
 }
 
@@ -163,7 +166,7 @@ impl<'p> Judge<'p> {
     fn libraries(&self, verdict: &Verdict, system: usize) -> Vec<Library> {
         let direct = verdict.loaded.iter().filter(|loaded| loaded.needed_by == Some(0));
         let known = direct.filter_map(|loaded| {
-            let key = (system, loaded.path.clone());
+            let key = (system, Arc::clone(&loaded.path));
             let known = self.brought.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
             let library = known.unwrap_or_else(|| {
                 let new = brought(self.systems[system].0, &loaded.path);
@@ -199,7 +202,7 @@ fn brought(system: &System, path: &str) -> Option<Library> {
     let mut packages: Vec<String> = libraries.iter().filter_map(|library| library.package.clone()).collect();
     packages.sort_unstable();
     packages.dedup();
-    (!packages.is_empty()).then_some(Library { name: None, packages, plain })
+    (!packages.is_empty()).then(|| Library { name: None, packages: packages.into(), plain })
 }
 
 /// The packages beyond a plain install; of alternatives any will do.

@@ -1,5 +1,6 @@
 //! Text that came from a file or a file system, made safe to show.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -18,10 +19,15 @@ pub fn is_unsafe(character: char) -> bool {
 /// escape, and so that no build service takes it for a command to itself:
 /// `##vso[…]`, `##teamcity[…]`, or `::add-mask::…` where a line may begin.
 pub fn escape(text: &str) -> String {
+    escaped(text).into_owned()
+}
+
+/// The same, and what is plain is not copied.
+pub fn escaped(text: &str) -> Cow<'_, str> {
     // Nearly all text is that plain.
     let is_plain = |pair: &[u8]| pair != b"##" && pair != b"::";
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.as_bytes().windows(2).all(is_plain) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -42,7 +48,7 @@ pub fn escape(text: &str) -> String {
             safe.push(character);
         }
     }
-    safe
+    Cow::Owned(safe)
 }
 
 /// The folder that paths are shown relative to.

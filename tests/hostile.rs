@@ -397,6 +397,7 @@ mod unix {
             name,
             path: "libhostile.so.1".into(),
             verdict,
+            object: std::sync::OnceLock::new(),
             platforms: Vec::new(),
             reading: Reading::Facts(facts),
             role: None,

@@ -78,6 +78,7 @@ fuzz_target!(|bytes: &[u8]| {
         compiler_flags: if from_cargo { vec!["target-cpu=native".to_owned()] } else { Vec::new() },
         undefs: Vec::new(),
         verdict: None,
+        object: std::sync::OnceLock::new(),
         platforms,
         triples,
     };

@@ -58,6 +58,7 @@ fn accepted(policy: &Policy) {
         compiler_flags: vec!["target-cpu=z14".to_owned()],
         undefs: Vec::new(),
         verdict: None,
+        object: std::sync::OnceLock::new(),
         platforms: Vec::new(),
         triples: TRIPLES[1..].iter().copied().flatten().map(str::to_owned).collect(),
     };

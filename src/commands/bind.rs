@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crate::artifact::{Arch, Artifact, Class, Endian, Libc, Role};
 use crate::judge::Input;
 use crate::lints::Reading;
-use crate::loader::{Bind, Object, Root, Subject, Undecided, Verdict, load};
+use crate::loader::{Bind, Root, Subject, Undecided, Verdict, load};
 use crate::many::each;
+use crate::runs_on::Beside;
 use crate::workspace::{libraries, libraries_of_rustc};
 
 /// Where libraries are looked for.
@@ -25,7 +26,7 @@ type Key = (u16, Class, Endian, Libc, Option<String>);
 
 /// Binds every artifact that a loader loads.
 pub fn bind(inputs: &mut [Input], libraries: &Libraries) {
-    let beside: Vec<(String, String, Arc<Object>)> = inputs.iter().filter_map(of_release).flatten().collect();
+    let beside: Vec<Beside> = inputs.iter().filter_map(of_release).flatten().collect();
     let mut roots: HashMap<Key, Root> = HashMap::new();
     for input in inputs.iter() {
         let Some(facts) = loadable(input) else { continue };
@@ -70,17 +71,17 @@ fn root(facts: &Artifact, input: &Input, given: &Libraries) -> Root {
 }
 
 /// A shared object of the same release, by its file name and its soname.
-pub fn of_release(input: &Input) -> Option<Vec<(String, String, Arc<Object>)>> {
+pub fn of_release(input: &Input) -> Option<Vec<Beside>> {
     let facts = loadable(input).filter(|facts| input.role.unwrap_or(facts.role) == Role::SharedObject)?;
-    let object = Arc::new(Object::of(facts)?);
-    let path = absolute(&input.path);
+    let object = input.object()?;
+    let path: Arc<str> = absolute(&input.path).into();
     let file = input.path.file_name().map(|name| name.to_string_lossy().into_owned());
     let names = file.into_iter().chain(facts.soname.clone());
-    Some(names.map(|name| (name, path.clone(), Arc::clone(&object))).collect())
+    Some(names.map(|name| (name, Arc::clone(&path), Arc::clone(object))).collect())
 }
 
 fn verdict(input: &Input, facts: &Artifact, root: &Root) -> Option<Verdict> {
-    let subject = Subject::new(absolute(&real_path(input, facts)), facts)?;
+    let subject = subject(input, facts, absolute(&real_path(input, facts)))?;
     let verdict = load(&subject, root, Bind::Subject);
     // A dynamically linked std lies in rustc's own folder.
     let of_rust = verdict.undecided.iter().any(|one| match one {
@@ -91,6 +92,12 @@ fn verdict(input: &Input, facts: &Artifact, root: &Root) -> Option<Verdict> {
         Some(folder) => Some(load(&subject, &root.copy_with_folder(folder), Bind::Subject)),
         None => Some(verdict),
     }
+}
+
+/// What loaders are asked of: a file at a path.
+pub fn subject(input: &Input, facts: &Artifact, path: impl Into<Arc<str>>) -> Option<Subject> {
+    let object = Arc::clone(input.object()?);
+    Some(Subject { path: path.into(), interpreter: facts.interpreter.clone(), object })
 }
 
 /// `$ORIGIN` of a program is where it really lies (`/proc/self/exe`); of a

@@ -64,8 +64,11 @@ pub fn run(mut options: Options, streams: &Streams) -> std::io::Result<u8> {
             Err(Stop::NotJudged(Failure::new("the current folder is gone").note(error.to_string())))
         }
     };
+    // Diagnostics tell of a platform what is wrong there; all the rest is for lists and for machines.
+    let mut formats = files.iter().map(ReportFile::format).chain([options.format]);
+    let on_platforms = formats.any(|format| !matches!(format, MessageFormat::Human | MessageFormat::Short));
     match outcome {
-        Ok(outcome) => outcome.tell(&mut report),
+        Ok(outcome) => outcome.tell(&mut report, on_platforms),
         Err(stop) => stop.tell(&mut report),
     }
     report.root = report.policy.as_ref().and_then(|policy| {
@@ -130,7 +133,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn tell(self, report: &mut Report) {
+    fn tell(self, report: &mut Report, on_platforms: bool) {
         let Self { policy, gathered, judgement, .. } = self;
         let (undecided, decided): (Vec<_>, Vec<_>) =
             judgement.findings.iter().partition(|finding| finding.undecided);
@@ -140,7 +143,7 @@ impl Outcome {
             not_judged: !undecided.is_empty() || !gathered.failures.is_empty(),
         });
         // The process ends: what was found of thousands of files is not given back piece by piece.
-        std::mem::forget(report.set_judgement(&policy, gathered.inputs, judgement));
+        std::mem::forget(report.set_judgement(&policy, gathered.inputs, judgement, on_platforms));
         report.build = gathered.build;
         report.failures = gathered.failures;
         report.not_selected = gathered.not_selected;

@@ -101,5 +101,6 @@ fn library(member: &Member) -> Option<Vec<Beside>> {
     let file = member.path.rsplit('/').next().map(str::to_owned);
     let mut names: Vec<String> = file.into_iter().chain(facts.soname.clone()).collect();
     names.dedup();
-    Some(names.into_iter().map(|name| (name, place(member), Arc::clone(&object))).collect())
+    let path: Arc<str> = place(member).into();
+    Some(names.into_iter().map(|name| (name, Arc::clone(&path), Arc::clone(&object))).collect())
 }

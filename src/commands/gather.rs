@@ -299,6 +299,7 @@ fn read_file(policy: &Policy, path: &Path, named: &[String]) -> Input {
         undefs: Vec::new(),
         triples,
         verdict: None,
+        object: std::sync::OnceLock::new(),
         platforms: Vec::new(),
     }
 }

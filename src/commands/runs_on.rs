@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::bind::{absolute, loadable, of_release};
+use super::bind::{absolute, loadable, of_release, subject};
 use crate::artifact::Artifact;
 use crate::judge::{Input, NamedPlatform};
 use crate::lints::{Reading, cpu_too_new};
-use crate::loader::{Bind, Described, Subject};
+use crate::loader::{Bind, Described};
 use crate::platform::{self, Platform};
 use crate::policy::{At, Policy, Problem};
 use crate::runs_on::{Beside, Judge, NewerCpu};
@@ -27,7 +27,7 @@ pub fn open_all(policy: &Policy) -> Result<Known, Vec<Problem>> {
     let mut known = Known::new();
     let mut problems = Vec::new();
     let named = policy.scopes.iter().filter_map(|scope| scope.keys.runs_on.as_ref());
-    for At { value: name, span } in named.flat_map(|names| &names.value) {
+    for At { value: name, span } in named.flat_map(|names| names.value.iter()) {
         if known.contains_key(name) {
             continue;
         }
@@ -96,7 +96,7 @@ pub fn judge_all(inputs: &mut [Input], policy: &Policy, known: &Known) {
         if names.is_empty() {
             return;
         }
-        let subject = Subject::new(path_of(input, facts).to_string_lossy(), facts);
+        let subject = subject(input, facts, path_of(input, facts).to_string_lossy());
         let found = names.into_iter().filter_map(|name| {
             let mut found = judges.get(name.as_str())?.judge(facts, subject.as_ref());
             let newer = |needed| NewerCpu::on(&found.platform, facts.arch, needed);
@@ -128,7 +128,7 @@ fn names_for(input: &Input, policy: &Policy) -> (Vec<String>, bool) {
     for triple in input.triples.iter().map(|triple| Some(triple.as_str())).chain(none) {
         let Ok(rules) = policy.rules(triple, &input.name) else { continue };
         promises_cpu |= rules.cpu.is_some();
-        for name in rules.runs_on.iter().flat_map(|names| &names.value) {
+        for name in rules.runs_on.iter().flat_map(|names| names.value.iter()) {
             if !names.contains(&name.value) {
                 names.push(name.value.clone());
             }

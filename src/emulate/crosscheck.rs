@@ -80,11 +80,11 @@ impl Provider for Assembled {
         }
     }
 
-    fn beside(&self, name: &str) -> Option<(String, Arc<Object>)> {
+    fn beside(&self, name: &str) -> Option<(Arc<str>, Arc<Object>)> {
         self.libraries.iter().find_map(|folder| {
             let path = folder.join(name).to_str()?.to_owned();
             match self.probe(&path) {
-                Probe::Found(object) => Some((path, object)),
+                Probe::Found(object) => Some((path.into(), object)),
                 _ => None,
             }
         })
@@ -317,9 +317,9 @@ fn compare_libraries(verdict: &Verdict, traced: &Traced, outcome: &Outcome, comp
         compared.mismatches.push(mismatch(name, "it is not found", loader));
     }
     for (name, path) in traced.found.iter().filter(|(name, _)| !missing.contains(name)) {
-        let ours = verdict.loaded.iter().find(|loaded| loaded.names.iter().any(|own| own == name));
+        let ours = verdict.loaded.iter().find(|loaded| loaded.names.contains(name));
         match ours {
-            Some(ours) if ours.path != *path && ours.path != of_any_cpu(path) => {
+            Some(ours) if *ours.path != **path && *ours.path != *of_any_cpu(path) => {
                 compared.mismatches.push(mismatch(
                     name,
                     format!("it is {}", ours.path),

@@ -65,13 +65,13 @@ impl<'s> On<'s> {
 
     /// Whether a path is the file's own that is judged.
     pub fn is_own(&self, path: &str) -> bool {
-        self.verdict().and_then(|verdict| verdict.loaded.first()).is_some_and(|own| own.path == path)
+        self.verdict().and_then(|verdict| verdict.loaded.first()).is_some_and(|own| *own.path == *path)
     }
 
     /// The chain of needs from the file to one that asks for something; empty where it asks itself.
     pub fn chain(&self, needed_by: &str) -> Option<String> {
         let loaded = &self.verdict()?.loaded;
-        let mut at = loaded.iter().position(|one| one.path == needed_by)?;
+        let mut at = loaded.iter().position(|one| *one.path == *needed_by)?;
         let mut names = Vec::new();
         while at != 0 && names.len() < loaded.len() {
             names.push(format!("`{}`", escape(base(&loaded[at].path))));

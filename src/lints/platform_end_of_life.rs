@@ -16,7 +16,7 @@ pub static LINT: Lint = Lint {
 fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
     let mut told = Vec::new();
     for names in run.policy.scopes.iter().filter_map(|scope| scope.keys.runs_on.as_ref()) {
-        for name in &names.value {
+        for name in names.value.iter() {
             let Some(platform) = crate::platform::find(&name.value) else { continue };
             let Some(end) = platform.end_of_life().filter(|end| *end < run.today) else { continue };
             if told.contains(&platform.name().to_owned()) {

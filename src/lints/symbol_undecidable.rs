@@ -34,7 +34,7 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
     if !subject.platforms.is_empty() {
         return Applies::Yes;
     }
-    let own = verdict.loaded.first().map(|loaded| loaded.path.as_str());
+    let own = verdict.loaded.first().map(|loaded| &*loaded.path);
     let mut names: Vec<(String, Option<String>, Option<String>)> = Vec::new();
     let mut absent: Vec<String> = Vec::new();
     let mut differs: Vec<String> = Vec::new();

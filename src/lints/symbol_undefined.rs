@@ -82,7 +82,7 @@ fn allowed(subject: &Subject<'_>, name: &str) -> bool {
 /// was resolved when the file was linked; of a file that was built elsewhere
 /// `symbol_undecidable` speaks.
 pub fn unresolved<'f>(subject: &Subject<'_>, verdict: &'f Verdict) -> Vec<Unresolved<'f>> {
-    let own = verdict.loaded.first().map(|loaded| loaded.path.as_str());
+    let own = verdict.loaded.first().map(|loaded| &*loaded.path);
     let problems = verdict.problems.iter().filter_map(|problem| match problem {
         Problem::Symbol { name, version, file, needed_by, when, because } => {
             let counts = *because != Some(Because::Version) && Some(needed_by.as_str()) == own;
@@ -242,7 +242,7 @@ fn nearest<'v>(verdict: &'v Verdict, wrong: &str) -> Option<(String, &'v str)> {
     verdict.loaded.iter().skip(1).find_map(|one| {
         let Imports::Of(bindings) = &one.object.imports else { return None };
         let names = bindings.exports.names().filter_map(|name| std::str::from_utf8(name).ok());
-        Some((nearest_symbol(wrong, names)?.to_owned(), one.path.as_str()))
+        Some((nearest_symbol(wrong, names)?.to_owned(), &*one.path))
     })
 }
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use super::object::accepts;
 use super::{
-    Answer, Bind, Family, Imports, Object, Offers, Probe, Problem, Provider, Reference, Root, Subject,
-    Undecided, Verdict, Versions, load,
+    Answer, Bind, Family, Imports, Memory, Name, Object, Offers, Probe, Problem, Provider, Reference, Root,
+    Subject, Undecided, Verdict, Versions, load,
 };
 use crate::artifact::{Import, Release, VersionNeed, When};
 use crate::platform::{self, Broken, Draft, Facts, Library, LibraryFacts, Open, Pack, System, What};
@@ -19,7 +19,8 @@ pub struct Described<'s> {
     objects: Mutex<HashMap<String, Probe>>,
     /// Answers, by the path that was asked for.
     probed: RwLock<HashMap<String, Probe>>,
-    beside: HashMap<String, (String, Arc<Object>)>,
+    beside: HashMap<String, (Arc<str>, Arc<Object>)>,
+    memory: Memory,
     /// This machine's files, of which those count that a run path reaches from
     /// the file that is judged.
     here: Arc<Root>,
@@ -44,12 +45,13 @@ impl<'s> Described<'s> {
             None => Family::Musl,
         };
         let (objects, probed) = (Mutex::default(), RwLock::default());
-        Self { system, family, objects, probed, beside: HashMap::new(), here }
+        let (beside, memory) = (HashMap::new(), Memory::default());
+        Self { system, family, objects, probed, beside, memory, here }
     }
 
     /// Files that come with what is judged, found by name where no path leads
     /// to them: name, path, file.
-    pub fn with_beside(mut self, files: impl IntoIterator<Item = (String, String, Arc<Object>)>) -> Self {
+    pub fn with_beside(mut self, files: impl IntoIterator<Item = (String, Arc<str>, Arc<Object>)>) -> Self {
         self.beside = files.into_iter().map(|(name, path, object)| (name, (path, object))).collect();
         self
     }
@@ -145,8 +147,12 @@ impl Provider for Described<'_> {
         }
     }
 
-    fn beside(&self, name: &str) -> Option<(String, Arc<Object>)> {
+    fn beside(&self, name: &str) -> Option<(Arc<str>, Arc<Object>)> {
         self.beside.get(name).cloned()
+    }
+
+    fn memory(&self) -> Option<&Memory> {
+        Some(&self.memory)
     }
 
     fn is_whole(&self) -> bool {
@@ -163,8 +169,8 @@ fn object(library: &Arc<Library>, system: &System) -> Object {
     let all = |names: fn(&LibraryFacts) -> &Vec<String>| facts.map(names).cloned().unwrap_or_default();
     Object {
         arch: system.arch(),
-        soname: facts.and_then(|facts| facts.soname.clone()),
-        needed: all(|facts| &facts.needed),
+        soname: facts.and_then(|facts| facts.soname.as_deref().map(Name::new)),
+        needed: facts.iter().flat_map(|facts| &facts.needed).map(|name| Name::new(name)).collect(),
         rpath: all(|facts| &facts.rpath),
         runpath: all(|facts| &facts.runpath),
         no_default_folders: facts.is_some_and(|facts| facts.no_default_folders),
@@ -328,7 +334,7 @@ pub fn open_references(
         _ => None,
     });
     let open = missing(verdict.problems).chain(undecided).collect();
-    (open, verdict.loaded.into_iter().skip(1).map(|one| one.path).collect())
+    (open, verdict.loaded.into_iter().skip(1).map(|one| one.path.to_string()).collect())
 }
 
 fn verdict(
@@ -339,7 +345,7 @@ fn verdict(
     bind: Bind,
 ) -> Verdict {
     let object = Arc::new(subject(facts, described.system));
-    let subject = Subject { path: path.to_owned(), interpreter: interpreter.map(str::to_owned), object };
+    let subject = Subject { path: path.into(), interpreter: interpreter.map(str::to_owned), object };
     load(&subject, described, bind)
 }
 
@@ -363,8 +369,8 @@ fn subject(facts: &Facts, system: &System) -> Object {
     });
     Object {
         arch: system.arch(),
-        soname: facts.soname.clone(),
-        needed: facts.needed.clone(),
+        soname: facts.soname.as_deref().map(Name::new),
+        needed: facts.needed.iter().map(|name| Name::new(name)).collect(),
         rpath: facts.rpath.clone(),
         runpath: facts.runpath.clone(),
         no_default_folders: facts.no_default_folders,

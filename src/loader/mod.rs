@@ -8,15 +8,20 @@
 
 mod bind;
 mod described;
+mod memory;
+mod name;
 mod object;
 mod root;
 mod root_files;
 mod search;
 mod verdict;
+mod versions;
 
 use std::sync::Arc;
 
 pub use self::described::{Described, OpenReference, Whole, leave_open, open_references};
+use self::memory::{ByName, Memory};
+pub use self::name::{Name, Names};
 pub use self::object::{Answer, Imports, Object, Offers, Reference, Versions};
 pub use self::root::Root;
 pub use self::root_files::{default_folders, glibc_release_of};
@@ -85,7 +90,12 @@ pub trait Provider: Sync {
 
     /// A file that comes with the one judged, and that the system will have
     /// where no path of the file tells: other artifacts of the same release.
-    fn beside(&self, _name: &str) -> Option<(String, Arc<Object>)> {
+    fn beside(&self, _name: &str) -> Option<(Arc<str>, Arc<Object>)> {
+        None
+    }
+
+    /// What it remembers, where its answers are always the same.
+    fn memory(&self) -> Option<&Memory> {
         None
     }
 
@@ -122,7 +132,7 @@ impl Provider for ForMusl<'_> {
         self.0.probe_given(path)
     }
 
-    fn beside(&self, name: &str) -> Option<(String, Arc<Object>)> {
+    fn beside(&self, name: &str) -> Option<(Arc<str>, Arc<Object>)> {
         self.0.beside(name)
     }
 
@@ -139,14 +149,14 @@ impl Provider for ForMusl<'_> {
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// Where it is on the system, for `$ORIGIN`.
-    pub path: String,
+    pub path: Arc<str>,
     pub interpreter: Option<String>,
     pub object: Arc<Object>,
 }
 
 impl Subject {
     /// `None`: the artifact was not read as deep as that.
-    pub fn new(path: impl Into<String>, facts: &Artifact) -> Option<Self> {
+    pub fn new(path: impl Into<Arc<str>>, facts: &Artifact) -> Option<Self> {
         let object = Arc::new(Object::of(facts)?);
         Some(Self { path: path.into(), interpreter: facts.interpreter.clone(), object })
     }
@@ -175,8 +185,9 @@ pub fn load(subject: &Subject, provider: &dyn Provider, bind: Bind) -> Verdict {
     }
     let mut verdict = Verdict::default();
     search::load_all(subject, provider, &mut verdict);
-    bind::check_versions(provider, &mut verdict);
-    bind::check_relocations(provider, &mut verdict);
-    bind::bind_all(provider, bind, &mut verdict);
+    let by_name = ByName::of(&verdict.loaded);
+    versions::check_versions(provider, &by_name, &mut verdict);
+    versions::check_relocations(provider, &mut verdict);
+    bind::bind_all(provider, bind, &by_name, &mut verdict);
     verdict
 }

@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::artifact::{Arch, Artifact, Bindings, Found, Import, VersionNeed, gnu_hash};
 use crate::platform;
+
+use super::Name;
+use super::name::same;
 
 /// A reference to a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +25,8 @@ pub struct Reference<'r> {
 }
 
 impl<'r> Reference<'r> {
-    fn new(import: &'r Import, Known { hash, gnu_hash, .. }: Known) -> Self {
-        let version = import.version.as_deref();
+    fn new(import: &'r Import, known: &Known) -> Self {
+        let (hash, gnu_hash, version) = (known.hash, known.gnu_hash, import.version.as_deref());
         Self { name: &import.name, version, exact: import.exact, hash, gnu_hash }
     }
 
@@ -75,7 +79,7 @@ pub(super) fn accepts<'f>(
     match reference.version {
         _ if !has_version_table => found.next().is_some(),
         Some(version) => found.any(|one| match one.version {
-            Some(own) => own == version,
+            Some(own) => same(own, version),
             None => !one.hidden && !reference.exact,
         }),
         None => {
@@ -161,11 +165,11 @@ pub enum Imports {
 }
 
 /// A file to load: what the loader reads of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Object {
     pub arch: Arch,
-    pub soname: Option<String>,
-    pub needed: Vec<String>,
+    pub soname: Option<Name>,
+    pub needed: Vec<Name>,
     pub rpath: Vec<String>,
     pub runpath: Vec<String>,
     /// `DF_1_NODEFLIB`.
@@ -181,13 +185,45 @@ pub struct Object {
 }
 
 /// What is known of an import whatever it is loaded with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Known {
     /// The hashes of its name: as descriptions have it, and as files do.
     hash: u64,
     gnu_hash: u32,
     /// The file that imports it may define it, too, in another version.
-    is_own: bool,
+    pub is_own: bool,
+    /// It has its version of another file than the import before it, or of none.
+    pub other_file: bool,
+    /// The hash of a name of the file that had it last, on whatever system: where to ask first. 0: none.
+    pub had_by: AtomicU64,
+}
+
+/// The references of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct References<'o> {
+    imports: &'o [Import],
+    known: &'o [Known],
+}
+
+impl<'o> References<'o> {
+    pub fn len(&self) -> usize {
+        self.imports.len()
+    }
+
+    pub fn get(&self, at: usize) -> (&'o Import, Reference<'o>, &'o Known) {
+        let (import, known) = (&self.imports[at], &self.known[at]);
+        (import, Reference::new(import, known), known)
+    }
+}
+
+impl Known {
+    pub fn had_by(&self) -> u64 {
+        self.had_by.load(Ordering::Relaxed)
+    }
+
+    pub fn note(&self, file: u64) {
+        self.had_by.store(file, Ordering::Relaxed);
+    }
 }
 
 impl Object {
@@ -208,8 +244,8 @@ impl Object {
             };
         Some(Self {
             arch: facts.arch,
-            soname: facts.soname.clone(),
-            needed: facts.needed.clone(),
+            soname: facts.soname.as_deref().map(Name::new),
+            needed: facts.needed.iter().map(|name| Name::new(name)).collect(),
             rpath: facts.rpath.clone(),
             runpath: facts.runpath.clone(),
             no_default_folders,
@@ -222,25 +258,31 @@ impl Object {
         })
     }
 
-    /// The references, and whether the file itself may satisfy them; `Err`: why they are not known.
-    pub fn imports(&self) -> Result<impl Iterator<Item = (&Import, Reference<'_>, bool)>, &str> {
+    /// `Err`: why they are not known.
+    pub fn references(&self) -> Result<References<'_>, &str> {
         let imports = match &self.imports {
             Imports::Of(bindings) => &bindings.imports,
             Imports::Listed(imports) => imports,
             Imports::Unknown(why) => return Err(why),
         };
         let known = self.known.get_or_init(|| {
+            let mut before = None;
             let known = imports.iter().map(|import| {
                 let name = import.name.as_bytes();
-                let mut known = Known { hash: platform::hash(name), gnu_hash: gnu_hash(name), is_own: true };
-                let reference = Reference::new(import, known);
+                let mut known = Known {
+                    hash: platform::hash(name),
+                    gnu_hash: gnu_hash(name),
+                    is_own: true,
+                    other_file: before.replace(&import.file) != Some(&import.file),
+                    had_by: AtomicU64::new(0),
+                };
+                let reference = Reference::new(import, &known);
                 let all = [self.offers.offers(reference), self.offers.offers_any(reference)];
                 known.is_own = all != [Answer::No; 2];
                 known
             });
             known.collect()
         });
-        let all = imports.iter().zip(known);
-        Ok(all.map(|(import, known)| (import, Reference::new(import, *known), known.is_own)))
+        Ok(References { imports, known })
     }
 }

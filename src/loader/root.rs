@@ -22,7 +22,7 @@ pub struct Root {
     defaults: OnceLock<Vec<String>>,
     given: Vec<String>,
     whole: bool,
-    beside: HashMap<String, (String, Arc<Object>)>,
+    beside: HashMap<String, (Arc<str>, Arc<Object>)>,
     probed: Mutex<HashMap<String, Probe>>,
 }
 
@@ -77,7 +77,7 @@ impl Root {
 
     /// Files that come with what is judged, found by name where no path leads
     /// to them.
-    pub fn with_beside(mut self, files: impl IntoIterator<Item = (String, String, Arc<Object>)>) -> Self {
+    pub fn with_beside(mut self, files: impl IntoIterator<Item = (String, Arc<str>, Arc<Object>)>) -> Self {
         self.beside = files.into_iter().map(|(name, path, object)| (name, (path, object))).collect();
         self
     }
@@ -185,7 +185,7 @@ impl Provider for Root {
         new
     }
 
-    fn beside(&self, name: &str) -> Option<(String, Arc<Object>)> {
+    fn beside(&self, name: &str) -> Option<(Arc<str>, Arc<Object>)> {
         self.beside.get(name).cloned()
     }
 

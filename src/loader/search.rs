@@ -3,21 +3,25 @@
 
 use std::sync::Arc;
 
-use super::{Loaded, Object, Probe, Problem, Provider, Subject, Undecided, Verdict};
+use super::memory::ByDefault;
+use super::{Loaded, Name, Object, Probe, Problem, Provider, Subject, Undecided, Verdict};
+use crate::artifact::Arch;
 use crate::platform::hash;
 
 /// Files loaded at most. The largest desktop programs load some 400.
 const MOST_LOADED: usize = 4096;
 /// Folders of run paths searched at most for one library.
 const MOST_FOLDERS: usize = 8192;
+/// So many files most programs load at most.
+const USUAL: usize = 24;
 
 /// Names that musl takes as its own (`ldso/dynlink.c`, `load_library`).
 const MUSL_OWN: &[&str] = &["c", "pthread", "rt", "m", "dl", "util", "xnet"];
 
 enum Outcome {
-    Found(String, Arc<Object>, bool),
+    Found(Arc<str>, Arc<Object>, bool),
     /// Something is there that stops the loader: path and what.
-    Stopped(String, String),
+    Stopped(Arc<str>, String),
     Absent,
     Unknown(String),
 }
@@ -25,7 +29,7 @@ enum Outcome {
 pub(super) fn load_all(subject: &Subject, provider: &dyn Provider, verdict: &mut Verdict) {
     let own_names = subject.object.soname.iter().cloned().collect();
     verdict.loaded.push(Loaded {
-        path: subject.path.clone(),
+        path: Arc::clone(&subject.path),
         names: own_names,
         object: Arc::clone(&subject.object),
         needed_by: None,
@@ -34,6 +38,9 @@ pub(super) fn load_all(subject: &Subject, provider: &dyn Provider, verdict: &mut
     let interpreter =
         subject.interpreter.as_deref().and_then(|path| open_interpreter(path, subject, provider, verdict));
     let mut index = Index::default();
+    verdict.loaded.reserve(USUAL);
+    index.names.reserve(USUAL);
+    index.paths.reserve(USUAL);
     index.add(0, &verdict.loaded[0]);
     let mut at = 0;
     while at < verdict.loaded.len() {
@@ -56,20 +63,20 @@ struct Index {
 impl Index {
     fn add(&mut self, at: usize, loaded: &Loaded) {
         let names = loaded.names.iter().chain(&loaded.object.soname);
-        self.names.extend(names.map(|name| (hash(name.as_bytes()), at)));
+        self.names.extend(names.map(|name| (name.hash(), at)));
         self.paths.push((hash(loaded.path.as_bytes()), at));
     }
 
     /// The first file loaded that answers to a name.
-    fn named(&self, name: &str, loaded: &[Loaded]) -> Option<usize> {
-        let hash = hash(name.as_bytes());
-        let same = self.names.iter().filter(|(own, at)| *own == hash && answers_to(&loaded[*at], name));
+    fn named(&self, name: &Name, loaded: &[Loaded]) -> Option<usize> {
+        let same = self.names.iter();
+        let same = same.filter(|(own, at)| *own == name.hash() && answers_to(&loaded[*at], name));
         same.map(|(_, at)| *at).min()
     }
 
     fn at_path(&self, path: &str, loaded: &[Loaded]) -> Option<usize> {
         let hash = hash(path.as_bytes());
-        let mut same = self.paths.iter().filter(|(own, at)| *own == hash && loaded[*at].path == path);
+        let mut same = self.paths.iter().filter(|(own, at)| *own == hash && *loaded[*at].path == *path);
         same.next().map(|(_, at)| *at)
     }
 }
@@ -83,9 +90,9 @@ fn open_interpreter(
     let why = match provider.probe(path) {
         Probe::Found(object) if object.arch.same_as(subject.object.arch) => {
             let base = path.rsplit('/').next().unwrap_or(path);
-            let mut names = vec![path.to_owned(), base.to_owned()];
-            names.extend(object.soname.iter().filter(|name| *name != base).cloned());
-            return Some(Loaded { path: path.to_owned(), names, object, needed_by: None, given: false });
+            let own = object.soname.iter().filter(|name| ***name != *base).cloned();
+            let names = [path, base].map(Name::new).into_iter().chain(own).collect();
+            return Some(Loaded { path: path.into(), names, object, needed_by: None, given: false });
         }
         Probe::Found(_) | Probe::OtherMachine => Some("it is for another machine".to_owned()),
         Probe::NotLoadable(why) => Some(why),
@@ -106,7 +113,7 @@ fn open_interpreter(
 
 /// Loads what one `DT_NEEDED` names, unless it is loaded already.
 fn take(
-    name: &str,
+    name: &Name,
     needed_by: usize,
     interpreter: Option<&Loaded>,
     provider: &dyn Provider,
@@ -116,7 +123,7 @@ fn take(
     if let Some(known) = index.named(name, &verdict.loaded) {
         let known = &mut verdict.loaded[known];
         if !known.names.iter().any(|own| own == name) {
-            known.names.push(name.to_owned());
+            known.names.push(name.clone());
         }
         return;
     }
@@ -125,54 +132,58 @@ fn take(
     {
         let mut loader = loader.clone();
         loader.needed_by = Some(needed_by);
-        loader.names.push(name.to_owned());
+        loader.names.push(name.clone());
         index.add(verdict.loaded.len(), &loader);
         verdict.loaded.push(loader);
         return;
     }
-    if verdict.lacking().any(|lacking| lacking == name) {
+    if verdict.lacking().any(|lacking| **lacking == **name) {
         return;
     }
-    let asker = verdict.loaded[needed_by].path.clone();
+    let asker = || verdict.loaded[needed_by].path.to_string();
     if verdict.loaded.len() >= MOST_LOADED {
         let why = format!("more than {MOST_LOADED} files are not loaded");
-        verdict.undecided.push(Undecided::Library { name: name.to_owned(), needed_by: asker, why });
+        let unsure = Undecided::Library { name: name.to_string(), needed_by: asker(), why };
+        verdict.undecided.push(unsure);
         return;
     }
     match find(name, needed_by, provider, &verdict.loaded) {
         Outcome::Found(path, object, given) => {
             // The same file under another name is loaded once.
             if let Some(known) = index.at_path(&path, &verdict.loaded) {
-                index.names.push((hash(name.as_bytes()), known));
-                verdict.loaded[known].names.push(name.to_owned());
+                index.names.push((name.hash(), known));
+                verdict.loaded[known].names.push(name.clone());
                 return;
             }
-            let names = vec![name.to_owned()];
+            let names = [name.clone()].into_iter().collect();
             let loaded = Loaded { path, names, object, needed_by: Some(needed_by), given };
             index.add(verdict.loaded.len(), &loaded);
             verdict.loaded.push(loaded);
         }
-        Outcome::Stopped(path, why) => verdict.problems.push(Problem::Library {
-            name: name.to_owned(),
-            needed_by: asker,
-            found: Some((path, why)),
-        }),
+        Outcome::Stopped(path, why) => {
+            let found = Some((path.to_string(), why));
+            let missing = Problem::Library { name: name.to_string(), needed_by: asker(), found };
+            verdict.problems.push(missing);
+        }
         Outcome::Unknown(why) => {
-            verdict.undecided.push(Undecided::Library { name: name.to_owned(), needed_by: asker, why });
+            let unsure = Undecided::Library { name: name.to_string(), needed_by: asker(), why };
+            verdict.undecided.push(unsure);
         }
         Outcome::Absent if !provider.is_whole() => {
             let why = "it is not among the libraries at hand".to_owned();
-            verdict.undecided.push(Undecided::Library { name: name.to_owned(), needed_by: asker, why });
+            let unsure = Undecided::Library { name: name.to_string(), needed_by: asker(), why };
+            verdict.undecided.push(unsure);
         }
         Outcome::Absent => {
-            verdict.problems.push(Problem::Library { name: name.to_owned(), needed_by: asker, found: None });
+            let missing = Problem::Library { name: name.to_string(), needed_by: asker(), found: None };
+            verdict.problems.push(missing);
         }
     }
 }
 
 /// A loaded file answers to the names it was asked by, and to its `DT_SONAME`.
-fn answers_to(loaded: &Loaded, name: &str) -> bool {
-    loaded.names.iter().any(|own| own == name) || loaded.object.soname.as_deref() == Some(name)
+fn answers_to(loaded: &Loaded, name: &Name) -> bool {
+    loaded.names.iter().any(|own| own == name) || loaded.object.soname.as_ref() == Some(name)
 }
 
 fn is_musl_own(name: &str) -> bool {
@@ -180,7 +191,7 @@ fn is_musl_own(name: &str) -> bool {
     MUSL_OWN.iter().any(|own| rest.strip_prefix(own).is_some_and(|rest| rest.starts_with('.')))
 }
 
-fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]) -> Outcome {
+fn find(name: &Name, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]) -> Outcome {
     let asker = &loaded[needed_by];
     let mut unknown = None;
     // With whether `$ORIGIN` of a file that was given leads there.
@@ -192,7 +203,7 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
             Some(_) => {
                 unknown = Some("its path is relative to the folder the program is started in".to_owned());
             }
-            None => unknown = Some(format!("what `{name}` expands to is not known")),
+            None => unknown = Some(format!("what `{}` expands to is not known", &**name)),
         }
     } else {
         let mut in_folders = |folders: &[String], asker: &Loaded| {
@@ -238,27 +249,32 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
             paths.extend(cached.map(|path| (path, false)));
         }
     }
-    // Which these are is read of the system only where nothing before has the name.
-    let default = !name.contains('/') && (provider.is_musl() || !asker.object.no_default_folders);
-    let defaults = std::iter::once_with(|| provider.default_folders()).filter(|_| default).flatten();
-    let defaults = defaults.map(|folder| (join(folder, name), false));
     let arch = loaded[0].object.arch;
-    for (path, by_origin) in paths.into_iter().chain(defaults).take(MOST_FOLDERS) {
+    for (path, by_origin) in paths.into_iter().take(MOST_FOLDERS) {
         if by_origin
             && let Probe::Found(object) = provider.probe_given(&path)
             && object.arch.same_as(arch)
         {
-            return Outcome::Found(path, object, true);
+            return Outcome::Found(path.into(), object, true);
         }
-        match provider.probe(&path) {
-            Probe::Absent => {}
-            Probe::Found(object) if object.arch.same_as(arch) => return Outcome::Found(path, object, false),
-            Probe::Found(_) | Probe::OtherMachine if provider.is_musl() || name.contains('/') => {
-                return Outcome::Stopped(path, "it is for another machine".to_owned());
-            }
-            Probe::Found(_) | Probe::OtherMachine => {}
-            Probe::NotLoadable(why) => return Outcome::Stopped(path, why),
-            Probe::Unknown(why) => unknown = Some(why),
+        match at_path(&path, name, arch, provider) {
+            Some(ByDefault::Found(path, object)) => return Outcome::Found(path, object, false),
+            Some(ByDefault::Stopped(path, why)) => return Outcome::Stopped(path, why),
+            Some(ByDefault::Absent(why)) => unknown = why,
+            None => {}
+        }
+    }
+    // Which these are is read of the system only where nothing before has the name.
+    if !name.contains('/') && (provider.is_musl() || !asker.object.no_default_folders) {
+        let look = || in_default_folders(name, arch, provider);
+        let found = match provider.memory() {
+            Some(memory) => memory.by_default(name, look),
+            None => look(),
+        };
+        match found {
+            ByDefault::Found(path, object) => return Outcome::Found(path, object, false),
+            ByDefault::Stopped(path, why) => return Outcome::Stopped(path, why),
+            ByDefault::Absent(why) => unknown = why.or(unknown),
         }
     }
     if let Some((path, object)) = provider.beside(name) {
@@ -267,6 +283,32 @@ fn find(name: &str, needed_by: usize, provider: &dyn Provider, loaded: &[Loaded]
     match unknown {
         Some(why) => Outcome::Unknown(why),
         None => Outcome::Absent,
+    }
+}
+
+fn in_default_folders(name: &Name, arch: Arch, provider: &dyn Provider) -> ByDefault {
+    let mut unknown = None;
+    for folder in provider.default_folders() {
+        match at_path(&join(folder, name), name, arch, provider) {
+            None => {}
+            Some(ByDefault::Absent(why)) => unknown = why,
+            Some(found) => return found,
+        }
+    }
+    ByDefault::Absent(unknown)
+}
+
+/// What one path makes of a search. `None`: it goes on.
+fn at_path(path: &str, name: &Name, arch: Arch, provider: &dyn Provider) -> Option<ByDefault> {
+    match provider.probe(path) {
+        Probe::Absent => None,
+        Probe::Found(object) if object.arch.same_as(arch) => Some(ByDefault::Found(path.into(), object)),
+        Probe::Found(_) | Probe::OtherMachine if provider.is_musl() || name.contains('/') => {
+            Some(ByDefault::Stopped(path.into(), "it is for another machine".to_owned()))
+        }
+        Probe::Found(_) | Probe::OtherMachine => None,
+        Probe::NotLoadable(why) => Some(ByDefault::Stopped(path.into(), why)),
+        Probe::Unknown(why) => Some(ByDefault::Absent(Some(why))),
     }
 }
 

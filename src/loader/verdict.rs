@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::Object;
+use super::{Names, Object};
 use crate::artifact::{Refusal, When};
 
 /// A file that was loaded.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// Where it was found.
-    pub path: String,
+    pub path: Arc<str>,
     /// The names by which needs refer to it.
-    pub names: Vec<String>,
+    pub names: Names,
     pub object: Arc<Object>,
     /// The file that needed it first, by its place in the list.
     pub needed_by: Option<usize>,
@@ -118,8 +118,6 @@ pub enum Undecided {
         file: Option<String>,
         needed_by: String,
         when: When,
-        /// The libraries that may define it.
-        perhaps_in: Vec<String>,
     },
     /// The references of a file are not known.
     References {

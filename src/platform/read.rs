@@ -252,16 +252,23 @@ impl Symbols {
     /// Node (from 1; 0: no version) and whether it is hidden, for each
     /// definition of the name with this hash.
     pub fn find(&self, hash: u64) -> impl Iterator<Item = (u16, bool)> {
+        let same = self.kinds[self.same(hash)].iter();
+        same.map(|kind| ((kind / 2) as u16, kind & 1 == 1))
+    }
+
+    /// Where the definitions of the name with this hash are: asked a million times in a run.
+    fn same(&self, hash: u64) -> Range<usize> {
         let wanted = cut(hash, self.width);
-        let mut range = self.buckets.range(wanted);
-        let is_there = self.hashes[range.clone()].contains(&wanted);
-        if is_there && self.strangers.binary_search(&(hash as u32)).is_ok() {
-            range = 0..0;
+        let bucket = self.buckets.range(wanted);
+        let Some(first) = self.hashes[bucket.clone()].iter().position(|own| *own == wanted) else {
+            return 0..0;
+        };
+        if !self.strangers.is_empty() && self.strangers.binary_search(&(hash as u32)).is_ok() {
+            return 0..0;
         }
-        let here = self.hashes[range.clone()].iter().zip(&self.kinds[range]);
-        let same = here.skip_while(move |(hash, _)| **hash < wanted);
-        let same = same.take_while(move |(hash, _)| **hash == wanted);
-        same.map(|(_, kind)| ((kind / 2) as u16, kind & 1 == 1))
+        let first = bucket.start + first;
+        let count = self.hashes[first..bucket.end].iter().take_while(|own| **own == wanted).count();
+        first..first + count
     }
 
     /// Of a partial library: whether it is known to lack a name that is not

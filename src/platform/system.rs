@@ -527,12 +527,12 @@ impl LibraryFacts {
             Some(Found { index: self.has_version_table.then_some(index), hidden, version })
         });
         let mut found = found.peekable();
+        if found.peek().is_some() {
+            return Some(found);
+        }
         let perhaps = |source: &SymbolSource| {
             self.open_ended || source.partial && !symbols.is_known_to_lack(hash, &source.pack)
         };
-        if found.peek().is_none() && perhaps(source) {
-            return None;
-        }
-        Some(found)
+        if perhaps(source) { None } else { Some(found) }
     }
 }

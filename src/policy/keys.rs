@@ -96,7 +96,7 @@ impl Walk {
             "runs-on" => {
                 let span = value.span();
                 let names = self.strings(value, key);
-                keys.runs_on = Some(At { value: names, span });
+                keys.runs_on = Some(At { value: names.into(), span });
             }
             "packages" => {
                 let span = value.span();

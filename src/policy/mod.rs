@@ -17,6 +17,7 @@ mod undefined;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::civil::Date;
@@ -136,7 +137,7 @@ pub struct Keys {
     /// Symbols that the program which loads the artifact provides.
     pub undefined: Option<At<Vec<At<Allowance>>>>,
     /// Platforms on which the artifact must load, by name or by the path of a description.
-    pub runs_on: Option<At<Vec<At<String>>>>,
+    pub runs_on: Option<At<Arc<[At<String>]>>>,
     /// Packages beyond a plain install that the artifact's own package asks for.
     pub packages: Option<At<Vec<At<Pattern>>>>,
     /// `install = "plain"`: nothing may be needed beyond `packages`.

@@ -3,6 +3,7 @@
 use super::{Allowance, At, Keys, Linkage, Pattern, Policy, Problem, Selector};
 use crate::artifact::{AbiVersion, Cpu, Release, Tag};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The names by which a policy may call an artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,7 +57,8 @@ pub struct Rules {
     pub cpu: Option<At<Cpu>>,
     pub libraries: Option<At<Vec<At<Pattern>>>>,
     pub undefined: Option<At<Vec<At<Allowance>>>>,
-    pub runs_on: Option<At<Vec<At<String>>>>,
+    /// Shared: there are rules for each of thousands of files.
+    pub runs_on: Option<At<Arc<[At<String>]>>>,
     pub packages: Option<At<Vec<At<Pattern>>>>,
     pub plain_install: Option<At<()>>,
     pub link_libs: Option<At<Vec<At<String>>>>,
@@ -236,7 +238,7 @@ struct Layers {
     cpu: Layer<Cpu>,
     libraries: Layer<Vec<At<Pattern>>>,
     undefined: Layer<Vec<At<Allowance>>>,
-    runs_on: Layer<Vec<At<String>>>,
+    runs_on: Layer<Arc<[At<String>]>>,
     packages: Layer<Vec<At<Pattern>>>,
     plain_install: Layer<()>,
     link_libs: Layer<Vec<At<String>>>,
@@ -273,7 +275,7 @@ impl Layers {
             set(&mut self.undefined, rank, undefined, "undefined", same, problems);
         }
         if let Some(names) = &keys.runs_on {
-            let same = |a: &Vec<At<String>>, b: &Vec<At<String>>| {
+            let same = |a: &Arc<[At<String>]>, b: &Arc<[At<String>]>| {
                 a.iter().map(|one| &one.value).eq(b.iter().map(|one| &one.value))
             };
             set(&mut self.runs_on, rank, names, "runs-on", same, problems);

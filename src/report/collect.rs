@@ -87,6 +87,7 @@ impl Report {
         policy: &Policy,
         inputs: Vec<Input>,
         judgement: Judgement,
+        on_platforms: bool,
     ) -> Vec<LoaderFound> {
         self.complete = true;
         self.cpu = judgement.cpu;
@@ -112,7 +113,8 @@ impl Report {
         self.levels =
             self.findings.iter().map(|found| (found.lint.clone(), level(&found.lint, policy))).collect();
         let all = inputs.into_iter().zip(judgement.judged).collect();
-        let (artifacts, found) = each(all, |(input, judged)| artifact(input, judged)).into_iter().unzip();
+        let (artifacts, found) =
+            each(all, |(input, judged)| artifact(input, judged, on_platforms)).into_iter().unzip();
         self.artifacts = artifacts;
         self.count();
         found
@@ -169,7 +171,7 @@ fn level(lint: &str, policy: &Policy) -> LevelSet {
 /// What the loader of each platform found of a file, and the one of the sysroot.
 pub type LoaderFound = (Vec<NamedPlatform>, Option<loader::Verdict>);
 
-fn artifact(input: Input, judged: Judged) -> (Artifact, LoaderFound) {
+fn artifact(input: Input, judged: Judged, on_platforms: bool) -> (Artifact, LoaderFound) {
     let mut artifact = Artifact {
         name: input.name.shown,
         path: PathText::new(&input.path),
@@ -183,7 +185,7 @@ fn artifact(input: Input, judged: Judged) -> (Artifact, LoaderFound) {
         not_applicable: judged.not_applicable.into_iter().map(str::to_owned).collect(),
         platforms: Vec::new(),
     };
-    if let Reading::Facts(facts) = &input.reading {
+    if on_platforms && let Reading::Facts(facts) = &input.reading {
         artifact.platforms = input.platforms.iter().map(|named| on_platform(named, facts)).collect();
     }
     match input.reading {
@@ -205,8 +207,8 @@ fn artifact(input: Input, judged: Judged) -> (Artifact, LoaderFound) {
 
 fn provided_by(library: &runs_on::Library) -> Option<ProvidedBy> {
     Some(ProvidedBy {
-        library: library.name.clone()?,
-        packages: library.packages.clone(),
+        library: library.name.as_deref()?.to_owned(),
+        packages: library.packages.to_vec(),
         plain: library.plain,
     })
 }

@@ -1,5 +1,6 @@
 //! For people: rustc's look.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
@@ -10,7 +11,7 @@ use super::model::{Finding, Position, Report};
 use super::plain::Plain;
 use super::{Failure, summary};
 use crate::finding::Level;
-use crate::text::{count, escape};
+use crate::text::{count, escape, escaped};
 
 const WIDTH: usize = 80;
 /// Cargo's column of verbs.
@@ -48,22 +49,51 @@ fn plain<'a>(width: usize) -> textwrap::Options<'a> {
     textwrap::Options::new(width).break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation)
 }
 
+/// As `textwrap` does it; what is plain ASCII, as nearly all is, with less.
+fn wrap(line: &str, width: usize) -> Vec<Cow<'_, str>> {
+    if !line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return textwrap::wrap(line, plain(width));
+    }
+    let mut lines = Vec::new();
+    // Where the line at hand starts, and where its last word ends.
+    let (mut start, mut end, mut at) = (0, 0, 0);
+    for word in line.split_inclusive(' ') {
+        let after = at + word.trim_end_matches(' ').len();
+        if after > at && after - start > width && at > start {
+            lines.push(Cow::Borrowed(&line[start..end]));
+            start = at;
+        }
+        if after > at {
+            end = after;
+        }
+        at += word.len();
+    }
+    lines.push(Cow::Borrowed(&line[start..end]));
+    lines
+}
+
 /// The first line wrapped; what follows is to be pasted, so it is left alone.
 fn wrapped(text: &str) -> String {
-    let mut lines = Vec::new();
-    for (at, line) in text.lines().map(escape).enumerate() {
-        if at == 0 {
-            lines.extend(textwrap::wrap(&line, plain(WIDTH - MARGIN)).into_iter().map(String::from));
-        } else {
-            lines.push(line);
+    let mut all = String::with_capacity(text.len() + 8);
+    for (at, line) in text.lines().map(escaped).enumerate() {
+        if at > 0 {
+            all.push('\n');
+            all.push_str(&line);
+            continue;
+        }
+        for (at, part) in wrap(&line, WIDTH - MARGIN).iter().enumerate() {
+            if at > 0 {
+                all.push('\n');
+            }
+            all.push_str(part);
         }
     }
-    lines.join("\n")
+    all
 }
 
 /// A title, wrapped: every line stands beside the head, `error[lint]: `.
 fn title(text: &str, head: &str) -> String {
-    textwrap::fill(&escape(text), plain(WIDTH - head.len()))
+    wrap(&escaped(text), WIDTH - head.len()).join("\n")
 }
 
 enum Look<'r> {
@@ -80,12 +110,12 @@ fn diagnostic<'r>(look: &mut Look<'r>, report: &'r Report, finding: &'r Finding,
     let label = finding.policy.as_ref().map(|forbids| escape(&forbids.label)).unwrap_or_default();
     let at = finding.policy.as_ref().map(|forbids| &forbids.at);
     let shown = at.map(|at| Element::from(snippet(report, &file, at, &label)));
-    let mut notes = Vec::new();
-    notes.extend(report.place_text(finding).map(|place| format!("in {place}")));
+    let mut notes: Vec<Cow<'_, str>> = Vec::with_capacity(finding.notes.len() + 2);
+    notes.extend(report.place_text(finding).map(|place| Cow::Owned(format!("in {place}"))));
     // A note is one line; what breaks it came from a file.
-    notes.extend(finding.notes.iter().map(|note| escape(note)));
+    notes.extend(finding.notes.iter().map(|note| escaped(note)));
     if first {
-        notes.extend(level_note(report, finding, &file));
+        notes.extend(level_note(report, finding, &file).map(Cow::Owned));
     }
     let notes = notes.iter().map(|note| ("note", wrapped(note)));
     let notes: Vec<_> = notes.chain(finding.help.iter().map(|help| ("help", wrapped(help)))).collect();
@@ -211,4 +241,29 @@ fn last_lines(out: &mut impl Write, verb: &str, style: Style, lines: &[String]) 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_wrapped_as_textwrap_does() {
+        let words =
+            ["a", "of", "libstdc++.so.6", "", "`GLIBC_2.34`,", "--with-a-hyphen", "longer_than_the_line_is"];
+        let mut state = 7u32;
+        for _ in 0..4000 {
+            let mut text = String::new();
+            for _ in 0..state % 14 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                text.push_str(words[(state >> 20) as usize % words.len()]);
+                text.push(' ');
+            }
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let text = if state & 1 << 20 == 0 { text.as_str() } else { text.trim_end() };
+            for width in [1, 12, 20, 66] {
+                assert_eq!(wrap(text, width), textwrap::wrap(text, plain(width)), "{text:?} {width}");
+            }
+        }
+    }
 }

@@ -93,6 +93,10 @@ impl ReportFile {
         }
     }
 
+    pub fn format(&self) -> MessageFormat {
+        self.format
+    }
+
     fn write(self, report: &Report) -> Result<(), Failure> {
         let mut text = Vec::new();
         // Without escape sequences: a file is no terminal.

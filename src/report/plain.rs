@@ -38,7 +38,9 @@ impl<'r> Plain<'r> {
     ) -> String {
         let renderer = &self.renderer;
         let (above, margin) = self.frames.entry(place).or_insert_with(|| frame(renderer, snippet));
-        let mut text = head.to_owned();
+        let long: usize = notes.iter().map(|(_, lines)| lines.len() + 64).sum();
+        let mut text = String::with_capacity(head.len() + title.len() + above.len() + long + 64);
+        text.push_str(head);
         indented(&mut text, title, head.len());
         text.push_str(above);
         for (word, lines) in notes {

@@ -261,6 +261,7 @@ impl CargoArtifact {
             undefs: self.undefs,
             path: self.path,
             verdict: None,
+            object: std::sync::OnceLock::new(),
             platforms: Vec::new(),
         }
     }

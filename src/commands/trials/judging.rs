@@ -113,6 +113,7 @@ fn input(trial: &Trial) -> Input {
         compiler_flags: Vec::new(),
         triples: vec![trial.triple.clone()],
         verdict: None,
+        object: std::sync::OnceLock::new(),
         platforms: Vec::new(),
         undefs: Vec::new(),
     }

@@ -101,7 +101,7 @@ impl Outcome {
             broken: decided.iter().any(|finding| finding.level >= report.fail_on),
             not_judged: !undecided.is_empty() || !self.failures.is_empty(),
         });
-        report.set_judgement(&self.policy, self.inputs, self.judgement);
+        report.set_judgement(&self.policy, self.inputs, self.judgement, true);
         report.build = self.build;
         report.failures = self.failures;
         report.runs = self.runs;
