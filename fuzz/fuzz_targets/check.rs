@@ -91,7 +91,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(judgement) => {
             report.set_happened(Happened { broken: !judgement.findings.is_empty(), ..Happened::default() });
             report.set_policy(&POLICY.source, &[]);
-            report.set_judgement(&POLICY, inputs.into(), judgement);
+            report.set_judgement(&POLICY, inputs.into(), judgement, true);
         }
         Err(problems) => {
             report.set_happened(Happened { usage: true, ..Happened::default() });

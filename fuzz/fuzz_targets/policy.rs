@@ -73,7 +73,7 @@ fn accepted(policy: &Policy) {
             let mut report = Report::new(Path::new("/"), TODAY.to_owned(), Level::Deny);
             report.set_happened(Happened { not_judged: true, ..Happened::default() });
             report.set_policy(&policy.source, &[]);
-            report.set_judgement(policy, inputs.into(), judgement);
+            report.set_judgement(policy, inputs.into(), judgement, true);
             render(&report);
         }
         Err(problems) => refused(&policy.source, &problems),

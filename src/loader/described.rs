@@ -475,4 +475,64 @@ mod tests {
         assert_eq!(left_open(draft(&[("/lib/liba.so", "../opt/liba.so")])), 1);
         assert_eq!(left_open(draft(&[("/lib/liba.so", "liba.so.1"), ("/lib/liba.so.1", "/opt/liba.so")])), 1);
     }
+
+    /// A program that needs `names`, looks in `/other` first if it is told to, and defines `f` or not.
+    fn program(names: &[&str], other: bool, defines: bool) -> Facts {
+        let f = Definition { hash: hash(b"f"), node: 0, hidden: false };
+        Facts {
+            needed: names.iter().map(|&name| name.to_owned()).collect(),
+            runpath: other.then(|| "/other".to_owned()).into_iter().collect(),
+            symbols: Some(defines.then_some(f).into_iter().collect()),
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn what_was_found_before_changes_no_verdict() {
+        // `/lib/liba.so` needs `libb.so`, which has `g`; `f` is for the program to have. `/other/libb.so` has none.
+        let open = |name: &str| Unresolved {
+            name: name.to_owned(),
+            version: None,
+            file: None,
+            exact: false,
+            at_start: true,
+        };
+        let library = |needed: &[&str], unresolved: &[&str], symbols: &[&str]| Facts {
+            needed: needed.iter().map(|&name| name.to_owned()).collect(),
+            unresolved: unresolved.iter().map(|name| open(name)).collect(),
+            symbols: Some(
+                symbols
+                    .iter()
+                    .map(|name| Definition { hash: hash(name.as_bytes()), node: 0, hidden: false })
+                    .collect(),
+            ),
+            ..Facts::default()
+        };
+        let libraries = [
+            ("/lib/liba.so", library(&["libb.so"], &["f", "g"], &[])),
+            ("/lib/libb.so", library(&[], &[], &["g"])),
+            ("/other/libb.so", library(&[], &[], &[])),
+        ];
+        let entries = libraries.map(|(path, facts)| entry(path, What::Library(Box::new(facts))));
+        let whole = Whole::of(&Draft { entries: entries.into(), ..draft(&[]) }).unwrap();
+        let programs = [
+            program(&["liba.so"], false, false),
+            program(&["liba.so"], false, true),
+            program(&["libb.so", "liba.so"], true, false),
+            program(&["libb.so", "liba.so"], true, true),
+        ];
+        let missing = |described: &Described<'_>, facts: &Facts| {
+            verdict(described, "/app/p", None, facts, Bind::Everything).problems
+        };
+        let alone: Vec<_> = programs.iter().map(|facts| missing(&whole.described(), facts)).collect();
+        assert_eq!(alone.iter().map(Vec::len).collect::<Vec<_>>(), [1, 0, 2, 1]);
+        for first in 0..4 {
+            for second in 0..4 {
+                let described = whole.described();
+                for at in [first, second, first, 3 - second, second] {
+                    assert_eq!(missing(&described, &programs[at]), alone[at], "{first} {second} {at}");
+                }
+            }
+        }
+    }
 }

@@ -159,8 +159,9 @@ impl Bound {
             let count = said.yes.len() + said.unknown.len();
             let said = (count > 0).then(|| Arc::new(said));
             said.iter().for_each(|said| hear(at, said));
-            // An entry is some numbers, too.
-            if memory.answered.fetch_add(count + 16, Ordering::Relaxed) < MOST_ANSWERED {
+            // The file that is judged is not kept for its answers: only what the system has anyway. An entry is
+            // some numbers, too.
+            if at > 0 && memory.answered.fetch_add(count + 16, Ordering::Relaxed) < MOST_ANSWERED {
                 let mut asked = self.asked.write().unwrap_or_else(PoisonError::into_inner);
                 asked.insert(address(by), (Arc::clone(by), said));
             }
