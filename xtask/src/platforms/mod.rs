@@ -24,9 +24,10 @@ struct Suite {
     platform: &'static str,
     suite: &'static str,
     architectures: &'static [&'static str],
-    /// Packages of libraries that few others depend on are looked into, and on the first architecture programs too.
-    /// Else only those that many depend on.
+    /// Packages of libraries that few others depend on are looked into. Else only those that many depend on.
     deep: &'static [&'static str],
+    /// Programs too, for what they ask for.
+    programs: &'static [&'static str],
 }
 
 const SUITES: &[Suite] = &[
@@ -35,19 +36,23 @@ const SUITES: &[Suite] = &[
         suite: "bookworm",
         architectures: &["amd64", "arm64", "s390x", "ppc64el"],
         deep: &["amd64", "s390x", "ppc64el"],
+        programs: &["amd64", "s390x", "ppc64el"],
     },
     Suite {
         platform: "debian-13",
         suite: "trixie",
         architectures: &["amd64", "arm64", "s390x", "ppc64el"],
         deep: &["amd64", "s390x", "ppc64el"],
+        // On other architectures the names are those of the suite before.
+        programs: &["amd64"],
     },
-    Suite { platform: "debian-11", suite: "bullseye", architectures: &["amd64"], deep: &[] },
+    Suite { platform: "debian-11", suite: "bullseye", architectures: &["amd64"], deep: &[], programs: &[] },
     Suite {
         platform: "debian-testing",
         suite: "testing",
         architectures: &["amd64", "arm64", "s390x", "ppc64el"],
         deep: &[],
+        programs: &[],
     },
 ];
 
@@ -67,8 +72,7 @@ const SURETY: u8 = 13;
 /// Packages of libraries with so many bytes are looked into, and those of programs.
 const LIBRARIES: u64 = 12_000_000;
 const PROGRAMS: u64 = 6_000_000;
-/// The same on other architectures than the first: long doubles, and symbols that x86-64 copies, have other names there.
-const SMALL: u64 = 12_000_000;
+/// On other architectures than the first: long doubles, and symbols that x86-64 copies, have other names there.
 const SMALL_PROGRAMS: u64 = 500_000;
 /// Packages that many depend on. Some 10 are larger, and take as long as all others together.
 const DEPENDED_ON: u64 = 12_000_000;
@@ -82,7 +86,6 @@ struct Options {
     worth: usize,
     surety: u8,
     limits: Limits,
-    small: u64,
     small_programs: u64,
     /// Packages are only read, for later.
     fetch: bool,
@@ -108,11 +111,11 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
                 if !options.only.is_empty() && !options.only.contains(&name) {
                     continue;
                 }
+                let programs = if is_first { options.limits.programs } else { options.small_programs };
                 let limits = match suite.deep.contains(arch) {
-                    true if is_first => Limits { depended_on: u64::MAX, ..options.limits },
                     true => Limits {
-                        libraries: options.small,
-                        programs: options.small_programs,
+                        libraries: options.limits.libraries,
+                        programs: if suite.programs.contains(arch) { programs } else { 0 },
                         depended_on: u64::MAX,
                     },
                     false => {
@@ -168,7 +171,6 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
         worth: WORTH,
         surety: SURETY,
         limits: Limits { libraries: LIBRARIES, programs: PROGRAMS, depended_on: DEPENDED_ON },
-        small: SMALL,
         small_programs: SMALL_PROGRAMS,
         fetch: false,
         kept: false,
@@ -187,7 +189,6 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
             "--drafts" => options.drafts = Some(Path::new(value()?).to_path_buf()),
             "--kept" => options.kept = true,
             "--libraries" => options.limits.libraries = value()?.parse()?,
-            "--small" => options.small = value()?.parse()?,
             "--small-programs" => options.small_programs = value()?.parse()?,
             "--programs" => options.limits.programs = value()?.parse()?,
             "--workers" => options.workers = value()?.parse()?,
