@@ -39,9 +39,9 @@ pub const OTHERS: u64 = 64;
 /// How many lists open names are divided into, and their surety.
 pub const OPEN: u64 = 64;
 pub const OPEN_SURETY: u8 = 8;
-/// A path that is not there is taken for one that is there once in 2^8 times.
+/// A path that is not there is taken for one that is there once in 2^11 times.
 /// The answer is then "unknown", never "found".
-pub const OTHERS_SURETY: u8 = 8;
+pub const OTHERS_SURETY: u8 = 11;
 
 /// Why a description could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

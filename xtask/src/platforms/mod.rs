@@ -64,7 +64,7 @@ const PACK: &str = "src/platform/data/debian.pack";
 
 /// All symbols of a library are kept where so many packages depend on its package for each thousand of them. Of others
 /// those that something in the archive asks for.
-const WORTH: usize = 400;
+const WORTH: usize = 200;
 
 /// A symbol that is not there is taken for one that is once in 2^13 times, if nothing in the archive asks for it there.
 const SURETY: u8 = 13;
