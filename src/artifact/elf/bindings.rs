@@ -1,8 +1,6 @@
 //! What the loader binds: the references that relocations make. A dynamic
 //! symbol that no relocation names is never looked up (fact 11).
 
-use std::collections::BTreeSet;
-
 use object::Endianness;
 use object::elf;
 use object::read::elf::FileHeader;
@@ -16,8 +14,6 @@ use super::versions::Definition;
 use super::{Elf, ReadError, lossy};
 use crate::artifact::{Bindings, Import, RefusedRelocation, VersionNeed, When};
 
-/// Relocations that not every loader applies, told apart by their symbols: so many at most.
-const MOST_ODD: usize = 4096;
 /// `DF_1_NODEFLIB`: the default folders are not searched for its needs.
 const NO_DEFAULT_FOLDERS: u64 = 0x800;
 
@@ -36,7 +32,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         definitions: &[Definition],
     ) -> Result<Bindings, ReadError> {
         let exports = self.exports(dynamic, strings, needs, definitions)?;
-        let Uses { uses, odd } = self.uses(dynamic, exports.table.len())?;
+        let Uses { uses, refused } = self.uses(dynamic, &exports)?;
         let mut imports = Vec::new();
         for (index, how) in uses.into_iter().enumerate().filter(|(_, how)| *how != NOT) {
             let Some(entry) = exports.table.entry(index) else { continue };
@@ -73,19 +69,20 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
             leftovers: leftovers.unwrap_or_default(),
             empty_plt_slots: self.empty_plt_slots(dynamic)?,
             no_default_folders: dynamic.flags_1 & NO_DEFAULT_FOLDERS != 0,
-            refused: self.refused(odd, &exports),
+            refused,
             exports,
         })
     }
 
     /// How relocations use each dynamic symbol.
-    fn uses(&self, dynamic: &Dynamic, symbols: usize) -> Result<Uses, ReadError> {
+    fn uses(&self, dynamic: &Dynamic, exports: &Exports) -> Result<Uses, ReadError> {
+        let symbols = exports.table.len();
         let machine = self.header.e_machine(self.endian).0;
         let is_64 = self.header.is_type_64();
         let copied = copy_relocation(machine);
         let now = dynamic.bind_now();
         let mut uses = vec![NOT; symbols];
-        let mut odd: BTreeSet<(u32, u32)> = BTreeSet::new();
+        let mut refused: Vec<RefusedRelocation> = Vec::new();
         // Neighbours are mostly of one kind.
         let mut last = (0, false);
         for table in &dynamic.relocations {
@@ -95,8 +92,15 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                     let all = always(by_glibc(machine, is_64, kind)) && always(by_musl(machine, is_64, kind));
                     last = (kind, kind != 0 && !all);
                 }
-                if last.1 && odd.len() < MOST_ODD {
-                    odd.insert((kind, symbol));
+                if last.1
+                    && let Some(new) = self.refused(kind, symbol, exports)
+                {
+                    // musl refuses kinds of which glibc refuses only those that are too far.
+                    match refused.iter_mut().find(|one| one.kind == kind) {
+                        Some(old) if old.by_glibc.is_none() => *old = new,
+                        Some(_) => {}
+                        None => refused.push(new),
+                    }
                 }
                 let Some(how) = uses.get_mut(symbol as usize).filter(|_| symbol != 0 && kind != 0) else {
                     if symbol as usize >= symbols && kind != 0 {
@@ -114,29 +118,27 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                 Ok(())
             })?;
         }
-        Ok(Uses { uses, odd })
+        Ok(Uses { uses, refused })
     }
 
-    /// Of each kind of relocation that some loader refuses one, with its symbol.
-    fn refused(&self, odd: BTreeSet<(u32, u32)>, exports: &Exports) -> Vec<RefusedRelocation> {
+    /// A relocation, if some loader refuses it.
+    fn refused(&self, kind: u32, symbol: u32, exports: &Exports) -> Option<RefusedRelocation> {
         let machine = self.header.e_machine(self.endian).0;
         let is_64 = self.header.is_type_64();
         let is_fixed = self.header.e_type(self.endian) == elf::ET_EXEC;
-        let mut refused: Vec<RefusedRelocation> = Vec::new();
-        for (kind, symbol) in odd {
-            let entry = (symbol != 0).then(|| exports.table.entry(symbol as usize)).flatten();
-            // Of what is elsewhere it is not known how far it is.
-            let is_low = is_fixed || entry.is_some_and(|entry| entry.is_undefined() || entry.is_absolute());
-            let by_glibc = by_glibc(machine, is_64, kind).refusal(is_low);
-            let by_musl = by_musl(machine, is_64, kind).refusal(is_low);
-            if refused.last().is_some_and(|last| last.kind == kind) || (by_glibc, by_musl) == (None, None) {
-                continue;
-            }
-            let name = entry.and_then(|entry| exports.table.name(entry.name)).filter(|name| !name.is_empty());
-            let (symbol, name) = (name.map(lossy), applied::name(machine, kind));
-            refused.push(RefusedRelocation { kind, name, symbol, by_glibc, by_musl });
-        }
-        refused
+        let entry = (symbol != 0).then(|| exports.table.entry(symbol as usize)).flatten();
+        // What is elsewhere is in a library, and above. A weak reference may be to nothing, and so to 0.
+        let is_low = match entry {
+            Some(entry) if entry.is_undefined() => entry.is_weak(),
+            Some(entry) => is_fixed || entry.is_absolute(),
+            None => is_fixed,
+        };
+        let by_glibc = by_glibc(machine, is_64, kind).refusal(is_low);
+        let by_musl = by_musl(machine, is_64, kind).refusal(is_low);
+        by_glibc.or(by_musl)?;
+        let name = entry.and_then(|entry| exports.table.name(entry.name)).filter(|name| !name.is_empty());
+        let (symbol, name) = (name.map(lossy), applied::name(machine, kind));
+        Some(RefusedRelocation { kind, name, symbol, by_glibc, by_musl })
     }
 }
 
@@ -144,8 +146,8 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
 struct Uses {
     /// Of each dynamic symbol.
     uses: Vec<u8>,
-    /// Those that not every loader applies: kind and symbol.
-    odd: BTreeSet<(u32, u32)>,
+    /// Of each kind that some loader refuses the first.
+    refused: Vec<RefusedRelocation>,
 }
 
 /// `DT_RELASZ` may count the entries of `DT_JMPREL` too (`elf/dynamic-link.h`).
