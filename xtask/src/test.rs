@@ -8,8 +8,7 @@ use crate::tools::{self, Missing, Root};
 use crate::{Usage, fixtures, process};
 
 /// The tests that start no tool, by this program itself: big-endian, and the other
-/// architecture of which much is special. Where they lie is what their compiler has; of
-/// debug information only lines are kept, for they alone are shown.
+/// architecture of which much is special. Where they lie is what their compiler has.
 const EMULATED: &[&str] = &[
     "run",
     "--locked",
@@ -19,8 +18,6 @@ const EMULATED: &[&str] = &[
     "--locked",
     "--profile",
     "dev",
-    "--config",
-    "profile.dev.debug=\"line-tables-only\"",
     "--target",
     "s390x-unknown-linux-gnu",
     "--target",
