@@ -127,6 +127,8 @@ pub struct Usage {
     pub exceptions_used: BTreeSet<usize>,
     /// Exceptions whose artifact and target were among those judged.
     pub exceptions_in_reach: BTreeSet<usize>,
+    /// Exceptions whose target, if they have one, was among those judged.
+    pub exceptions_for_these: BTreeSet<usize>,
     /// Allowed libraries by span: pattern, whether one was needed.
     libraries: BTreeMap<(usize, usize), (String, bool)>,
     names: Vec<Name>,
@@ -160,6 +162,7 @@ impl Usage {
     /// Adds what judging one more artifact used.
     fn add(&mut self, other: Self) {
         self.exceptions_in_reach.extend(other.exceptions_in_reach);
+        self.exceptions_for_these.extend(other.exceptions_for_these);
         for (all, own) in [
             (&mut self.libraries, other.libraries),
             (&mut self.namespaces, other.namespaces),
@@ -421,6 +424,9 @@ fn judge_one(
                 .target
                 .as_ref()
                 .is_none_or(|target| triple.is_some_and(|triple| target.value.matches(triple) == Some(true)));
+            if target {
+                usage.exceptions_for_these.insert(index);
+            }
             if artifact && target {
                 usage.exceptions_in_reach.insert(index);
             }

@@ -37,8 +37,11 @@ fn check(run: &Run<'_>, sink: &mut Sink<'_>) {
         let for_this_lint = exception.lint == LINT.name;
         // What `test` finds, `check` does not.
         let of_test = super::find(exception.lint).is_some_and(|lint| lint.check.is_of_test());
+        // Nor does a run for one target tell of another.
+        let elsewhere = exception.target.is_some() && !run.usage.exceptions_for_these.contains(&index);
         if expired
             || of_test
+            || elsewhere
             || for_this_lint
             || run.usage.exceptions_used.contains(&index)
             || !(run.whole || run.usage.exceptions_in_reach.contains(&index))
