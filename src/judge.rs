@@ -442,6 +442,7 @@ fn judge_one(
             compiler_flags: &input.compiler_flags,
             undefs: &input.undefs,
             triple,
+            sure_of_triple: input.triples.len() == 1,
             verdict: input.verdict.as_ref(),
             platforms: &input.platforms,
             rules: &rules,

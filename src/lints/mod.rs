@@ -221,6 +221,8 @@ pub struct Subject<'a> {
     /// What lets its linker leave references undefined.
     pub undefs: &'a [UndefsOption],
     pub triple: Option<&'a str>,
+    /// It is not one of several that the file may be for.
+    pub sure_of_triple: bool,
     /// What the static loader says, with the libraries at hand.
     pub verdict: Option<&'a Verdict>,
     /// What the platforms' loaders make of it.

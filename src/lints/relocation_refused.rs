@@ -24,17 +24,23 @@ fn check(subject: &Subject<'_>, sink: &mut Sink<'_>) -> Applies {
         return Applies::No;
     };
     let Some(Ok(bindings)) = &facts.bindings else { return Applies::No };
-    let by = |one: &RefusedRelocation| match facts.libc {
+    // A library without libc is for its program's, which the triple tells.
+    let libc = match facts.libc {
+        Libc::Unknown if subject.sure_of_triple => subject.promised_libc().unwrap_or(Libc::Unknown),
+        known => known,
+    };
+    let by = |one: &RefusedRelocation| match libc {
         Libc::Musl => one.by_musl,
         _ => one.by_glibc,
     };
+    let loader = if libc == Libc::Musl { "musl" } else { "glibc" };
     for one in &bindings.refused {
         let Some(why) = by(one) else { continue };
         let relocation = one.shown();
         let of = one.symbol.as_ref().map(|name| format!(", for `{}`", escape(name))).unwrap_or_default();
         let title = format!("the loader refuses `{}`", subject.name.shown);
         let note = match why {
-            Refusal::Unknown => format!("it holds {relocation}{of}, which only a linker knows"),
+            Refusal::Unknown => format!("it holds {relocation}{of}, which {loader} does not know"),
             Refusal::TooFar => format!(
                 "it holds {relocation}{of}: 32 bits or fewer for an address that has more wherever the loader puts the file"
             ),

@@ -78,6 +78,8 @@ pub(super) fn name(machine: u16, kind: u32) -> Option<&'static str> {
         (elf::EM_X86_64, 14) => "R_X86_64_8",
         (elf::EM_X86_64, 15) => "R_X86_64_PC8",
         (elf::EM_X86_64, 24) => "R_X86_64_PC64",
+        (elf::EM_X86_64, 32) => "R_X86_64_SIZE32",
+        (elf::EM_X86_64, 33) => "R_X86_64_SIZE64",
         (elf::EM_X86_64, 37) => "R_X86_64_IRELATIVE",
         (elf::EM_AARCH64, 1032) => "R_AARCH64_IRELATIVE",
         (elf::EM_AARCH64, 261) => "R_AARCH64_PREL32",
@@ -98,6 +100,7 @@ pub(super) fn name(machine: u16, kind: u32) -> Option<&'static str> {
         (elf::EM_PPC64, 26) => "R_PPC64_REL32",
         (elf::EM_PPC64, 44) => "R_PPC64_REL64",
         (elf::EM_PPC64, 56) => "R_PPC64_ADDR16_DS",
+        (elf::EM_PPC64, 57) => "R_PPC64_ADDR16_LO_DS",
         (elf::EM_PPC64, 248) => "R_PPC64_IRELATIVE",
         _ => return None,
     })
