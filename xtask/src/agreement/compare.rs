@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use super::SUITES;
+use super::Suite;
 use super::loader::Said;
 use super::subjects::Subject;
 
@@ -48,10 +48,15 @@ struct Symbol {
 pub type Lines = BTreeMap<(PathBuf, String), Line>;
 
 /// All files on all platforms, in one call.
-pub fn ask(tool: &Path, descriptions: Option<&Path>, files: &[Subject]) -> anyhow::Result<Lines> {
+pub fn ask(
+    tool: &Path,
+    descriptions: Option<&Path>,
+    suites: &[&Suite],
+    files: &[Subject],
+) -> anyhow::Result<Lines> {
     let mut command = Command::new(tool);
     command.args(["compat", "show", "--message-format", "json"]);
-    for suite in SUITES {
+    for suite in suites {
         match descriptions {
             Some(folder) => command.arg("--platform").arg(folder.join(format!("{}.pack", suite.platform))),
             None => command.args(["--platform", suite.platform]),

@@ -79,14 +79,22 @@ struct Suite {
     platform: &'static str,
 }
 
-const SUITES: &[Suite] =
-    &[Suite { name: "bookworm", platform: "debian-12" }, Suite { name: "trixie", platform: "debian-13" }];
+const SUITES: &[Suite] = &[
+    Suite { name: "bullseye", platform: "debian-11" },
+    Suite { name: "bookworm", platform: "debian-12" },
+    Suite { name: "trixie", platform: "debian-13" },
+    Suite { name: "testing", platform: "debian-testing" },
+];
+
+/// Those that are asked about where none is named.
+const USUAL: &[&str] = &["bookworm", "trixie"];
 
 /// Loaders that are asked at a time.
 const WORKERS: usize = 2;
 
 struct Options {
     architectures: Vec<&'static Arch>,
+    suites: Vec<&'static Suite>,
     /// apt's folders, packages and roots.
     folder: PathBuf,
     /// apt's folders, where `cargo xtask platforms` keeps them.
@@ -109,7 +117,7 @@ pub struct Sample {
     seed: u64,
 }
 
-/// `[--arch NAME]… [--files N] [--sample PACKAGES] [--seed N] [--folder DIR] [--cache DIR] [--tool PROGRAM]
+/// `[--arch NAME]… [--suite NAME]… [--files N] [--sample PACKAGES] [--seed N] [--folder DIR] [--cache DIR] [--tool PROGRAM]
 /// [--descriptions DIR] [--keep]`
 pub fn task(arguments: &[String]) -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
@@ -140,6 +148,7 @@ impl Options {
     fn parse(arguments: &[String]) -> anyhow::Result<Self> {
         let mut options = Self {
             architectures: Vec::new(),
+            suites: Vec::new(),
             folder: std::env::temp_dir().join("cargo-compat-agreement"),
             cache: std::env::temp_dir().join("cargo-compat-platforms"),
             tool: None,
@@ -160,6 +169,13 @@ impl Options {
                         known.ok_or_else(|| Usage(format!("`agreement` knows no architecture `{name}`")))?,
                     );
                 }
+                "--suite" => {
+                    let name = value()?;
+                    let known = SUITES.iter().find(|suite| suite.name == name);
+                    options
+                        .suites
+                        .push(known.ok_or_else(|| Usage(format!("`agreement` knows no suite `{name}`")))?);
+                }
                 "--files" => options.files = value()?.parse()?,
                 "--sample" => options.sample = Some(Sample { packages: value()?.parse()?, seed }),
                 "--seed" => seed = value()?.parse()?,
@@ -175,7 +191,10 @@ impl Options {
             sample.seed = seed;
         }
         if options.architectures.is_empty() {
-            options.architectures = ARCHITECTURES.iter().filter(|arch| arch.debian != "arm64").collect();
+            options.architectures = ARCHITECTURES.iter().collect();
+        }
+        if options.suites.is_empty() {
+            options.suites = SUITES.iter().filter(|suite| USUAL.contains(&suite.name)).collect();
         }
         Ok(options)
     }
@@ -198,7 +217,7 @@ fn one(
 ) -> anyhow::Result<BTreeMap<(&'static str, &'static str), Count>> {
     let mut archives = Vec::new();
     let mut files = Vec::new();
-    for suite in SUITES {
+    for suite in &options.suites {
         let apt = Apt::open(
             &options.cache.join(format!("{}-{}", suite.name, arch.debian)),
             suite.name,
@@ -211,9 +230,9 @@ fn one(
         archives.push(apt);
     }
     ensure!(!files.is_empty(), "there is no file to ask about");
-    let ours = compare::ask(tool, options.descriptions.as_deref(), &files)?;
+    let ours = compare::ask(tool, options.descriptions.as_deref(), &options.suites, &files)?;
     let mut counts: BTreeMap<(&'static str, &'static str), Count> = BTreeMap::new();
-    for (suite, apt) in SUITES.iter().zip(&archives) {
+    for (suite, apt) in options.suites.iter().zip(&archives) {
         let mut root = Root::make(apt, arch, &folder.join(suite.name), folder)?;
         root.complete(&files)?;
         let loader = Loader::new(arch, root.path(), folder);

@@ -12,8 +12,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
+use cargo_compat::artifact::Arch;
 use cargo_compat::loader::{Bind, Whole, open_references};
-use cargo_compat::platform::{Draft, Open, What, hash, split, stem, template};
+use cargo_compat::platform::{Draft, Facts, Open, What, hash, split, stem, template};
 
 use super::describe::{Asked, Site};
 
@@ -138,6 +139,18 @@ fn references(drafts: &[Draft]) -> HashMap<(String, String), HashSet<u64>> {
     known
 }
 
+/// What differs from one architecture to another and changes no verdict, made alike: such facts are stored once.
+fn make_alike(facts: &mut Facts, arch: Arch) {
+    // Whether the loader is needed by name hangs on thread-local variables and stack protectors. It comes with libc,
+    // which needs it too.
+    let loaders = arch.glibc_interpreters().unwrap_or_default();
+    if facts.needed.iter().any(|name| name == "libc.so.6") {
+        facts.needed.retain(|name| !loaders.iter().any(|path| split(path).1 == name));
+    }
+    facts.version_needs.sort_unstable();
+    facts.unresolved.sort_unstable();
+}
+
 /// Leaves to each library the symbols that are worth their bytes. Libraries of one name are treated alike on all
 /// systems: what one of them has and another has not is then known.
 pub fn shorten(drafts: &mut [Draft], sites: &[Named], asked: &Asked, worth: usize) {
@@ -161,8 +174,10 @@ pub fn shorten(drafts: &mut [Draft], sites: &[Named], asked: &Asked, worth: usiz
     }
     let known = references(drafts);
     for draft in drafts {
+        let arch = draft.about.arch.arch();
         for entry in &mut draft.entries {
             let What::Library(facts) = &mut entry.what else { continue };
+            make_alike(facts, arch);
             let name = split(&entry.path).1;
             if whole.contains(stem(name)) {
                 continue;

@@ -73,14 +73,16 @@ pub struct Site {
 pub struct Limits {
     /// Packages of libraries of so many bytes at most.
     pub libraries: u64,
-    /// Those that many depend on.
-    pub depended_on: u64,
+    /// And those on which so many depend, whatever their size.
+    pub dependents: usize,
     /// Those of programs and plugins.
     pub programs: u64,
+    /// Those of programs and plugins in C++.
+    pub cxx: u64,
+    /// See `Suite`.
+    pub deep: bool,
 }
 
-/// So many are many.
-const DEPENDENTS: usize = 20;
 /// As many depend on each of some alternatives: enough for reference BLAS, and not for the kernels of OpenBLAS.
 const MANY: usize = 1000;
 
@@ -109,13 +111,12 @@ impl Site {
             programs: BTreeSet::new(),
         };
         site.libraries = site.with_libraries(limits, asked);
-        site.programs = site.with_programs(limits.programs);
+        site.programs = site.with_programs(limits);
         Ok(site)
     }
 
-    /// Whether packages are looked into that few depend on.
     pub fn is_deep(&self) -> bool {
-        self.limits.libraries > 0
+        self.limits.deep
     }
 
     /// The folders that the loader searches, without links.
@@ -145,10 +146,10 @@ impl Site {
             }
             // Development packages have links only.
             for package in packages.iter().filter(|name| self.is_own(name) && !name.ends_with("-dev")) {
-                let many = dependents.get(package.as_str()).copied().unwrap_or(0) >= DEPENDENTS
+                let many = dependents.get(package.as_str()).copied().unwrap_or(0) >= limits.dependents
                     || is_wanted(package, &self.index);
-                let most = if many { limits.depended_on.max(limits.libraries) } else { limits.libraries };
-                if plain.contains(package.as_str()) || self.index[package].size <= most {
+                let is_small = self.index[package].size <= limits.libraries;
+                if many || is_small || plain.contains(package.as_str()) {
                     found.insert(package.clone());
                 }
             }
@@ -156,13 +157,14 @@ impl Site {
         found
     }
 
-    fn with_programs(&self, most: u64) -> BTreeSet<String> {
+    fn with_programs(&self, limits: Limits) -> BTreeSet<String> {
         let wanted = |name: &str, package: &Package| {
             self.is_own(name)
                 && !name.ends_with("-dev")
                 && !self.libraries.contains(name)
-                && package.size <= most
                 && package.depends_on("libc6")
+                && (package.size <= limits.programs
+                    || package.size <= limits.cxx && package.depends_on("libstdc++6"))
         };
         let found = self.index.iter().filter(|(name, package)| wanted(name, package));
         found.map(|(name, _)| name.clone()).collect()

@@ -24,10 +24,13 @@ struct Suite {
     platform: &'static str,
     suite: &'static str,
     architectures: &'static [&'static str],
-    /// Packages of libraries that few others depend on are looked into. Else only those that many depend on.
-    deep: &'static [&'static str],
+    /// Packages of libraries that little depends on are looked into.
+    deep: bool,
     /// Programs too, for what they ask for.
     programs: &'static [&'static str],
+    /// Of programs those in C++ alone, but large ones too: for vtables and type information, which on x86-64 are copied
+    /// by weak references and nowhere else.
+    cxx: &'static [&'static str],
 }
 
 const SUITES: &[Suite] = &[
@@ -35,24 +38,34 @@ const SUITES: &[Suite] = &[
         platform: "debian-12",
         suite: "bookworm",
         architectures: &["amd64", "arm64", "s390x", "ppc64el"],
-        deep: &["amd64", "s390x", "ppc64el"],
+        deep: true,
         programs: &["amd64", "s390x", "ppc64el"],
+        cxx: &["arm64"],
     },
     Suite {
         platform: "debian-13",
         suite: "trixie",
         architectures: &["amd64", "arm64", "s390x", "ppc64el"],
-        deep: &["amd64", "s390x", "ppc64el"],
+        deep: true,
         // On other architectures the names are those of the suite before.
         programs: &["amd64"],
+        cxx: &[],
     },
-    Suite { platform: "debian-11", suite: "bullseye", architectures: &["amd64"], deep: &[], programs: &[] },
+    Suite {
+        platform: "debian-11",
+        suite: "bullseye",
+        architectures: &["amd64"],
+        deep: false,
+        programs: &[],
+        cxx: &[],
+    },
     Suite {
         platform: "debian-testing",
         suite: "testing",
         architectures: &["amd64", "arm64", "s390x", "ppc64el"],
-        deep: &[],
+        deep: false,
         programs: &[],
+        cxx: &[],
     },
 ];
 
@@ -74,8 +87,10 @@ const LIBRARIES: u64 = 12_000_000;
 const PROGRAMS: u64 = 6_000_000;
 /// On other architectures than the first: long doubles, and symbols that x86-64 copies, have other names there.
 const SMALL_PROGRAMS: u64 = 500_000;
-/// Packages that many depend on. Some 10 are larger, and take as long as all others together.
-const DEPENDED_ON: u64 = 12_000_000;
+/// Packages of libraries on which so many depend are looked into whatever their size; and where a suite is not deep,
+/// those on which so many do, and no others.
+const MANY: usize = 20;
+const SOME: usize = 15;
 
 struct Options {
     /// Downloads, indices and what was learned of packages.
@@ -112,15 +127,12 @@ pub fn task(arguments: &[String]) -> anyhow::Result<()> {
                     continue;
                 }
                 let programs = if is_first { options.limits.programs } else { options.small_programs };
-                let limits = match suite.deep.contains(arch) {
-                    true => Limits {
-                        libraries: options.limits.libraries,
-                        programs: if suite.programs.contains(arch) { programs } else { 0 },
-                        depended_on: u64::MAX,
-                    },
-                    false => {
-                        Limits { libraries: 0, programs: 0, depended_on: options.limits.depended_on / 3 }
-                    }
+                let limits = Limits {
+                    libraries: if suite.deep { options.limits.libraries } else { 0 },
+                    dependents: if suite.deep { MANY } else { options.limits.dependents },
+                    programs: if suite.programs.contains(arch) { programs } else { 0 },
+                    cxx: if suite.cxx.contains(arch) { options.limits.cxx } else { 0 },
+                    deep: suite.deep,
                 };
                 let mut site = Site::open(&options.cache, suite.suite, arch, limits, &asked)
                     .with_context(|| format!("cannot open {name}"))?;
@@ -170,7 +182,13 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
         output: crate::root().join(PACK),
         worth: WORTH,
         surety: SURETY,
-        limits: Limits { libraries: LIBRARIES, programs: PROGRAMS, depended_on: DEPENDED_ON },
+        limits: Limits {
+            libraries: LIBRARIES,
+            programs: PROGRAMS,
+            cxx: PROGRAMS,
+            dependents: SOME,
+            deep: true,
+        },
         small_programs: SMALL_PROGRAMS,
         fetch: false,
         kept: false,
@@ -185,12 +203,14 @@ fn read(arguments: &[String]) -> anyhow::Result<Options> {
             "--output" => options.output = Path::new(value()?).to_path_buf(),
             "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
             "--worth" => options.worth = value()?.parse()?,
+            "--dependents" => options.limits.dependents = value()?.parse()?,
             "--fetch" => options.fetch = true,
             "--drafts" => options.drafts = Some(Path::new(value()?).to_path_buf()),
             "--kept" => options.kept = true,
             "--libraries" => options.limits.libraries = value()?.parse()?,
             "--small-programs" => options.small_programs = value()?.parse()?,
             "--programs" => options.limits.programs = value()?.parse()?,
+            "--cxx-programs" => options.limits.cxx = value()?.parse()?,
             "--workers" => options.workers = value()?.parse()?,
             "--surety" => options.surety = value()?.parse()?,
             other => return Err(Usage(format!("`platforms` does not take `{other}`")).into()),
