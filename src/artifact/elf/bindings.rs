@@ -7,7 +7,7 @@ use object::read::elf::FileHeader;
 
 use super::applied::{self, Applied, by_glibc, by_musl};
 use super::dynamic::{Dynamic, RelocationTable, Strings};
-use super::exports::Exports;
+use super::exports::{Entry, Exports};
 use super::relocations::Relocation;
 use super::symbols::HIDDEN;
 use super::versions::Definition;
@@ -33,6 +33,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
     ) -> Result<Bindings, ReadError> {
         let exports = self.exports(dynamic, strings, needs, definitions)?;
         let Uses { uses, refused } = self.uses(dynamic, &exports)?;
+        let machine = self.header.e_machine(self.endian).0;
         let mut imports = Vec::new();
         for (index, how) in uses.into_iter().enumerate().filter(|(_, how)| *how != NOT) {
             let Some(entry) = exports.table.entry(index) else { continue };
@@ -56,7 +57,11 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                 file: need.map(|(need, _)| need.file.clone()),
                 exact: need.is_some_and(|(_, hidden)| hidden),
                 weak: entry.is_weak(),
-                when: if how & AT_START != 0 { When::Start } else { When::Call },
+                when: if how & AT_START != 0 || is_bound_early(machine, entry) {
+                    When::Start
+                } else {
+                    When::Call
+                },
                 copied: how & COPIED != 0,
             });
         }
@@ -80,6 +85,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
         let machine = self.header.e_machine(self.endian).0;
         let is_64 = self.header.is_type_64();
         let copied = copy_relocation(machine);
+        let descriptor = tls_descriptor(machine);
         let now = dynamic.bind_now();
         let mut uses = vec![NOT; symbols];
         let mut refused: Vec<RefusedRelocation> = Vec::new();
@@ -110,7 +116,7 @@ impl<H: FileHeader<Endian = Endianness>> Elf<'_, H> {
                     }
                     return Ok(());
                 };
-                let lazy = !now && (table.plt || is_in_plt(dynamic, table, at));
+                let lazy = !now && descriptor != Some(kind) && (table.plt || is_in_plt(dynamic, table, at));
                 *how |= if lazy { AT_CALL } else { AT_START };
                 if copied == Some(kind) {
                     *how |= COPIED;
@@ -157,6 +163,23 @@ fn is_in_plt(dynamic: &Dynamic, table: &RelocationTable, at: u64) -> bool {
         .relocations
         .iter()
         .any(|other| other.plt && address >= other.address && address - other.address < other.size)
+}
+
+/// `R_*_TLSDESC`: it stands in `DT_JMPREL`, and glibc since 2.27 applies it at start all the same (`elf_machine_lazy_rel`).
+fn tls_descriptor(machine: u16) -> Option<u32> {
+    Some(match machine {
+        62 => 36,
+        3 => 41,
+        183 => 1031,
+        40 => 13,
+        _ => return None,
+    })
+}
+
+/// Functions with a calling convention of their own are not bound lazily, for the code that does so would spoil their
+/// registers: `STO_AARCH64_VARIANT_PCS`, `STO_RISCV_VARIANT_CC` (`elf_machine_lazy_rel`).
+fn is_bound_early(machine: u16, entry: Entry) -> bool {
+    matches!(machine, 183 | 243) && entry.has_own_calling_convention()
 }
 
 /// `R_*_COPY` by the psABI of each machine.

@@ -41,6 +41,11 @@ impl Entry {
         self.section == 0
     }
 
+    /// The highest bit of `st_other`, on machines where it says so.
+    pub(super) fn has_own_calling_convention(self) -> bool {
+        self.other & 0x80 != 0
+    }
+
     /// Its value is no address.
     pub(super) fn is_absolute(self) -> bool {
         self.section == SHN_ABS
